@@ -45,7 +45,7 @@ run: $(VENV)/.run ## start the Corner Shop on http://127.0.0.1:5000 (PORT=5001 f
 
 test: $(VENV)/.dev ## run the whole test suite, and hold the package to its coverage (PYTEST_ARGS=… for pytest)
 	@rm -f .coverage .coverage.*
-	$(PY) -m coverage run -m pytest -n auto $(PYTEST_ARGS)
+	$(PY) -m coverage run -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
 	@$(PY) -m coverage combine --quiet
 	$(PY) -m coverage report
 

@@ -1,0 +1,34 @@
+"""Runs the documentation with the tests: the blocks of its pages and the README, and the examples in docstrings."""
+
+from __future__ import annotations
+
+from doctest import ELLIPSIS
+from typing import Any
+
+import pytest
+from sybil import Sybil
+from sybil.integration.pytest import SybilItem
+from sybil.integration.pytest import pytest_integration as collect_examples
+from sybil.parsers.rest import DocTestParser
+
+from tests.docs.blocks import Page, code_blocks, set_up, tear_down
+
+
+def pages(**where: Any) -> Sybil:
+    """Pages whose code blocks are run."""
+    return Sybil(parsers=[code_blocks], document_types={".md": Page}, setup=set_up, teardown=tear_down, **where)
+
+
+pytest_collect_file = collect_examples(
+    pages(path="docs", pattern="*.md"),
+    pages(filenames={"README.md"}),
+    Sybil(parsers=[DocTestParser(ELLIPSIS)], path="flask_unitofwork", pattern="*.py"),
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the blocks of a page together: they build on one another, so one xdist worker must run them all."""
+    for item in items:
+        if isinstance(item, SybilItem):
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
