@@ -1,0 +1,60 @@
+"""Tables and the databases they live in: which bind a table belongs to, and making and dropping tables there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from sqlalchemy import Engine, MetaData, Table
+from sqlalchemy.orm import Mapper, configure_mappers
+from sqlalchemy.sql.selectable import FromClause
+
+from ..config import DEFAULT_BIND
+
+__all__ = ["create_all", "drop_all", "model_bind_key", "table_bind_key"]
+
+
+def model_bind_key(mapper: Mapper[object]) -> str | None:
+    """The bind key of a mapped class: its ``__bind_key__``, else its table's; None where it has neither."""
+    key: str | None = getattr(mapper.class_, "__bind_key__", None)
+    return table_bind_key(mapper.local_table) if key is None else key
+
+
+def table_bind_key(table: FromClause) -> str | None:
+    """The bind key in ``table.info["bind_key"]``, else in its MetaData's ``info``; None where neither has one."""
+    if not isinstance(table, Table):
+        return None
+    key: str | None = table.info.get("bind_key")
+    return table.metadata.info.get("bind_key") if key is None else key
+
+
+def create_all(metadata: MetaData, engines: Mapping[str, Engine], *, models: Sequence[Mapper[object]] = ()) -> None:
+    """Create the tables of *metadata* that do not exist yet, each on the database of its bind key.
+
+    Args:
+        metadata: the tables.
+        engines: the databases by name; tables without a bind key go to ``"default"``.
+        models: mappers whose ``__bind_key__`` says where their tables live, where ``table.info`` does not.
+
+    Raises:
+        UnknownBindError: a bind key names no database. Nothing has been created then.
+    """
+    _on_each_bind(metadata, engines, models, metadata.create_all)
+
+
+def drop_all(metadata: MetaData, engines: Mapping[str, Engine], *, models: Sequence[Mapper[object]] = ()) -> None:
+    """Drop the tables of *metadata*, each on the database of its bind key. The arguments are those of `create_all`."""
+    _on_each_bind(metadata, engines, models, metadata.drop_all)
+
+
+def _on_each_bind(
+    metadata: MetaData, engines: Mapping[str, Engine], models: Sequence[Mapper[object]], act: Callable[..., None]
+) -> None:
+    configure_mappers()
+    of_models = {table: model_bind_key(mapper) for mapper in models for table in mapper.tables}
+    tables: dict[str, list[Table]] = {}
+    for table in metadata.tables.values():
+        key = table_bind_key(table) or of_models.get(table) or DEFAULT_BIND
+        tables.setdefault(key, []).append(table)
+    # Every engine is looked up before any statement runs, so that an unknown bind key leaves nothing half made.
+    for engine, own in [(engines[key], own) for key, own in tables.items()]:
+        act(engine, tables=own)

@@ -1,0 +1,86 @@
+"""Every error that this package raises, in one tree.
+
+SQLAlchemy's own errors pass through untouched. Each message here says what happened, why, and the
+line to write instead::
+
+    UnitOfWorkError
+     ├── ConfigurationError          a setting is missing, unknown or of the wrong type
+     ├── AlreadyInitializedError     a second UnitOfWork on one app
+     ├── NotInitializedError         use before init_app
+     ├── OutsideScopeError           use where no scope is in progress
+     ├── UnknownBindError            a database name that nobody configured
+     ├── DemarcationError            a commit or a block where the demarcation in force forbids it
+     │    └── DoomedError            a commit of a unit that can only be rolled back
+     ├── ReadOnlyError               a write where only reads are allowed
+     ├── LostWriteError              a success that would discard work
+     └── PaginationError             a page, size or bookmark that cannot be served
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AlreadyInitializedError",
+    "ConfigurationError",
+    "DemarcationError",
+    "DoomedError",
+    "LostWriteError",
+    "NotInitializedError",
+    "OutsideScopeError",
+    "PaginationError",
+    "ReadOnlyError",
+    "UnitOfWorkError",
+    "UnknownBindError",
+]
+
+
+class UnitOfWorkError(Exception):
+    """Root of this package's errors: catch it to catch them all."""
+
+
+class ConfigurationError(UnitOfWorkError, ValueError):
+    """A setting is missing, unknown, of the wrong type, or asks for what is not installed.
+
+    Raised by ``UnitOfWork.init_app`` before anything is registered on the app.
+    """
+
+
+class AlreadyInitializedError(UnitOfWorkError, RuntimeError):
+    """The app already has a UnitOfWork. Raised by ``UnitOfWork.init_app``."""
+
+
+class NotInitializedError(UnitOfWorkError, RuntimeError):
+    """The current app was never given to ``UnitOfWork.init_app``."""
+
+
+class OutsideScopeError(UnitOfWorkError, RuntimeError):
+    """There is no scope here: no request, no app context, no ``scope()`` block."""
+
+
+class UnknownBindError(UnitOfWorkError, LookupError):
+    """A database was asked for by a name that ``UNITOFWORK_DATABASES`` does not have."""
+
+
+class DemarcationError(UnitOfWorkError):
+    """A commit, rollback or block where the demarcation in force does not allow it."""
+
+
+class DoomedError(DemarcationError):
+    """The unit can only be rolled back, and was about to be committed.
+
+    The message names the place that doomed it; ``__cause__`` is the exception that did, where there was one.
+    """
+
+
+class ReadOnlyError(UnitOfWorkError):
+    """A write where only reads are allowed, such as in the generator of a streamed response."""
+
+
+class LostWriteError(UnitOfWorkError):
+    """A successful response would have discarded work that nobody committed.
+
+    Raised in debug and testing; in production the same message is logged.
+    """
+
+
+class PaginationError(UnitOfWorkError, ValueError):
+    """A page, a page size or a bookmark that cannot be served, given by code rather than by a request."""

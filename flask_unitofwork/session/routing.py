@@ -1,0 +1,70 @@
+"""From what a statement touches to the database it runs on.
+
+The chain is: explicit ``bind_arguments`` → ``Session(binds=…)`` → the bind key of the mapper or table → default.
+The first two are SQLAlchemy's and are looked at by :class:`~flask_unitofwork.Session` before it asks a `Router`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from sqlalchemy import ClauseElement, Connection, Engine, Table, inspect
+from sqlalchemy.exc import NoInspectionAvailable
+from sqlalchemy.orm import Mapper
+from sqlalchemy.orm.exc import UnmappedClassError
+from sqlalchemy.sql import visitors
+
+from ..config import DEFAULT_BIND
+from ..database.schema import model_bind_key, table_bind_key
+
+__all__ = ["BindSource", "Router"]
+
+
+class BindSource(Protocol):
+    """Where a session's engines come from: ``Engines`` in production, a test's connections under isolation."""
+
+    def view(self, name: str = ..., *, write: bool = ..., read_only: bool = ...) -> Engine | Connection:
+        """The bind *name*, for a unit that means to write, that may only read, or neither.
+
+        Raises:
+            UnknownBindError: nobody configured a database of that name.
+        """
+        ...
+
+
+class Router:
+    """Chooses the bind of each statement, for all sessions of one app.
+
+    Attributes:
+        source: where engines come from. Test isolation puts its own here and gives the old one back.
+    """
+
+    def __init__(self, source: BindSource) -> None:
+        self.source = source
+
+    def bind_for(
+        self, mapper: Any, clause: ClauseElement | None, *, write: bool, read_only: bool
+    ) -> Engine | Connection:
+        """The bind for a statement on *mapper* and *clause* (either may be None).
+
+        Raises:
+            UnknownBindError: the mapper's or table's bind key names no database.
+        """
+        return self.source.view(self._name(mapper, clause), write=write, read_only=read_only)
+
+    def _name(self, mapper: Any, clause: ClauseElement | None) -> str:
+        key = None
+        if mapper is not None:
+            key = model_bind_key(_mapper_of(mapper))
+        elif clause is not None:
+            keys = (table_bind_key(part) for part in visitors.iterate(clause) if isinstance(part, Table))
+            key = next((one for one in keys if one is not None), None)
+        return DEFAULT_BIND if key is None else key
+
+
+def _mapper_of(entity: Any) -> Mapper[object]:
+    try:
+        mapper: Mapper[object] = inspect(entity).mapper
+    except NoInspectionAvailable:
+        raise UnmappedClassError(entity) from None
+    return mapper

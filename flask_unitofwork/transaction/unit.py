@@ -1,0 +1,358 @@
+"""One unit of work: a session, its hooks, and whether it can still be committed.
+
+Note: one unit, many transactions
+    A scope has one unit and one session from its first use to its end. Where the code commits or rolls back on its
+    way (``session.commit()``), the unit is over and, with the next work, active again: hooks, dooms and the
+    state start afresh, the session and the objects in it stay, as SQLAlchemy users expect.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+from sqlalchemy.orm import SessionTransaction
+
+from ..database.statements import has_written
+from ..exceptions import DemarcationError, DoomedError
+from ..session import Session
+from .hooks import Hook, Hooks, run_hooks
+from .lifecycle import Lifecycle, State
+from .savepoints import is_within
+
+__all__ = ["Doom", "Unit"]
+
+@dataclass(frozen=True, slots=True)
+class Doom:
+    """Why a unit can only be rolled back.
+
+    Attributes:
+        reason: in words, with the place in the user's code where there is one.
+        asked: whether ``uow.doom()`` asked for it; otherwise an exception left an inner block.
+        cause: that exception.
+        savepoint: the innermost savepoint around the block that failed; its rollback lifts the doom.
+    """
+
+    reason: str
+    asked: bool
+    cause: BaseException | None = None
+    savepoint: SessionTransaction | None = None
+
+
+class Unit:
+    """One unit of work. `uow.current` is the one in progress.
+
+    Args:
+        make_session: called once, when the session is first needed.
+        hook_scope: gives each hook a unit of its own.
+        managed: whether the scope commits by itself at its end, so that inner blocks join it.
+        writes: whether the unit is expected to write (see :attr:`flask_unitofwork.Session.writes`).
+        read_only: whether writes are refused.
+        attempt: which run of the same work this is, from 1.
+        outer: the unit that this one was opened inside of, if any.
+    """
+
+    __slots__ = (
+        "_connections",
+        "_depth",
+        "_doom",
+        "_hook_scope",
+        "_hooks",
+        "_lifecycle",
+        "_make_session",
+        "_read_only",
+        "_session",
+        "_writes",
+        "attempt",
+        "managed",
+        "outer",
+    )
+
+    def __init__(
+        self,
+        make_session: Callable[[], Session],
+        hook_scope: Callable[[], AbstractContextManager[object]],
+        *,
+        managed: bool = False,
+        writes: bool = False,
+        read_only: bool = False,
+        attempt: int = 1,
+        outer: Unit | None = None,
+    ) -> None:
+        self._make_session = make_session
+        self._hook_scope = hook_scope
+        self.managed = managed
+        self._writes = writes
+        self._read_only = read_only
+        self.attempt = attempt
+        self.outer = outer
+        self._depth = 0
+        self._session: Session | None = None
+        self._connections: list[Connection] = []
+        self._doom: Doom | None = None
+        self._hooks: Hooks | None = None
+        self._lifecycle = Lifecycle()
+
+    def __repr__(self) -> str:
+        return f"<Unit {self.state.value}, attempt {self.attempt}{', read-only' if self._read_only else ''}>"
+
+    # -- what users see ------------------------------------------------------------------------------------------
+
+    @property
+    def session(self) -> Session:
+        """The unit's session; it is made when first asked for."""
+        if self._session is None:
+            self.adopt(self._make_session())
+        assert self._session is not None
+        return self._session
+
+    @property
+    def has_session(self) -> bool:
+        """Whether the session was ever asked for."""
+        return self._session is not None
+
+    @property
+    def state(self) -> State:
+        """Where the unit stands."""
+        return self._lifecycle.state
+
+    @property
+    def doomed(self) -> bool:
+        """Whether it can only be rolled back."""
+        return self._doom is not None
+
+    @property
+    def read_only(self) -> bool:
+        """Whether writes are refused."""
+        return self._read_only
+
+    # -- set-up --------------------------------------------------------------------------------------------------
+
+    def adopt(self, session: Session) -> None:
+        """Make *session* the unit's own. It must not have one yet.
+
+        Raises:
+            DemarcationError: it has.
+        """
+        if self._session is not None:
+            raise DemarcationError(
+                "This scope already has a session, so another one cannot take its place."
+                " Set options before the first use, or open a scope of its own: with uow.scope(): …"
+            )
+        self._session = session
+        self._tell_intent(session)
+        session.owner = self
+
+    def expect_writes(self) -> None:
+        """From the next transaction on, the unit means to write."""
+        self._writes = True
+        self._tell_intent(self._session)
+
+    def forbid_writes(self) -> None:
+        """From the next transaction on, a statement that writes raises ReadOnlyError."""
+        self._read_only = True
+        self._tell_intent(self._session)
+
+    def _tell_intent(self, session: Session | None) -> None:
+        # A transaction that has its connection keeps it: another intent would mean another connection beside it.
+        if session is not None and not self._connections:
+            session.writes = self._writes
+            session.read_only = self._read_only
+
+    # -- blocks --------------------------------------------------------------------------------------------------
+
+    @property
+    def in_block(self) -> bool:
+        """Whether a transaction() or savepoint() block is open."""
+        return self._depth > 0
+
+    def enter_block(self) -> None:
+        """A block has been opened."""
+        self._depth += 1
+
+    def leave_block(self) -> None:
+        """The innermost block is over."""
+        self._depth = max(0, self._depth - 1)
+
+    # -- dooming -------------------------------------------------------------------------------------------------
+
+    @property
+    def doom_reason(self) -> Doom | None:
+        """Why the unit is doomed, or None."""
+        return self._doom
+
+    def doom(self, reason: str, *, asked: bool = True, cause: BaseException | None = None) -> None:
+        """See to it that the unit is rolled back, whatever comes.
+
+        Args:
+            reason: in words; it is part of the error if somebody tries to commit.
+            asked: whether the user asked for it, rather than an exception that left an inner block.
+            cause: that exception.
+        """
+        # The first failure explains best; but somebody who asks for the rollback has dealt with any failure.
+        if self._doom is None or (asked and not self._doom.asked):
+            savepoint = None if self._session is None or asked else self._session.get_nested_transaction()
+            self._doom = Doom(reason, asked, cause, savepoint)
+        self._lifecycle.begin()
+        if self._lifecycle.state is State.ACTIVE:
+            self._lifecycle.move(State.DOOMED)
+
+    def _refuse_if_doomed(self) -> None:
+        if self._doom is not None:
+            raise DoomedError(
+                f"This unit of work can only be rolled back, so it was not committed: {self._doom.reason}."
+                " If the failure may be survived, put that part into a block of its own: with uow.savepoint(): …"
+            ) from self._doom.cause
+
+    # -- hooks ---------------------------------------------------------------------------------------------------
+
+    @property
+    def hooks(self) -> Hooks:
+        """The hooks that wait for the unit's outcome."""
+        if self._hooks is None:
+            self._hooks = Hooks()
+        return self._hooks
+
+    def hook(self, function: Callable[[], object], *, robust: bool = True) -> Hook:
+        """A hook that belongs to the savepoint in progress, if there is one."""
+        savepoint = None if self._session is None else self._session.get_nested_transaction()
+        return Hook(function, robust, savepoint)
+
+    # -- outcome -------------------------------------------------------------------------------------------------
+
+    @property
+    def has_uncommitted_work(self) -> bool:
+        """Whether a rollback now would lose something: pending objects, flushed ones, or statements that wrote."""
+        session = self._session
+        if session is None:
+            return False
+        if session.new or session.deleted or any(session.is_modified(changed) for changed in session.dirty):
+            return True
+        return any(has_written(connection) for connection in self._connections)
+
+    def describe_uncommitted_work(self) -> str:
+        """What a rollback now would lose, by type and number; never the values."""
+        session = self._session
+        if session is None:
+            return "nothing"
+        changed = [one for one in session.dirty if session.is_modified(one)]
+        parts = [
+            f"{count} {kind} {name}"
+            for kind, objects in (("new", session.new), ("changed", changed), ("deleted", session.deleted))
+            for name, count in Counter(type(one).__qualname__ for one in objects).items()
+        ]
+        if any(has_written(connection) for connection in self._connections):
+            parts.append("statements that were sent to the database")
+        return ", ".join(parts) or "nothing"
+
+    def commit(self, *, expire: bool = True) -> None:
+        """Flush, commit, and run the after-commit hooks.
+
+        Args:
+            expire: whether objects are expired, as SQLAlchemy does by default. A closing commit need not.
+
+        Raises:
+            DoomedError: the unit can only be rolled back.
+            sqlalchemy.exc.SQLAlchemyError: the flush or the commit failed. The caller must roll back.
+        """
+        session = self._session
+        if session is None:
+            self.before_commit()
+            self.transaction_ended(committed=True)
+            return
+        expires = session.expire_on_commit
+        session.expire_on_commit = expires and expire
+        try:
+            session.commit()
+        finally:
+            session.expire_on_commit = expires
+
+    def rollback(self) -> None:
+        """Roll back, drop the after-commit hooks, and run the after-rollback hooks. Blocks that were left open are over."""
+        self._depth = 0
+        session = self._session
+        if session is not None and session.in_transaction():
+            session.rollback()
+        else:
+            self.transaction_ended(committed=False)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to commit or to roll back: no transaction, no hook, no doom."""
+        in_transaction = self._session is not None and self._session.in_transaction()
+        return not in_transaction and self._doom is None and not self._hooks
+
+    def close(self) -> None:
+        """Give everything back. What is not committed is rolled back."""
+        if self._session is not None:
+            try:
+                self._session.close()
+            except Exception:
+                self.discard()
+                raise
+
+    def discard(self) -> None:
+        """Close without a rollback: the connections are in an unknown state and must not be used again."""
+        if self._session is not None:
+            self._session.invalidate()
+
+    def forget_session(self) -> None:
+        """Close the session; the next use makes a new one."""
+        try:
+            self.close()
+        finally:
+            self._session = None
+
+    # -- what the session reports (SessionOwner) -----------------------------------------------------------------
+
+    def check_demarcation(self, operation: str) -> None:
+        """Refuse commit() and rollback() inside a block."""
+        if self._depth:
+            instead = (
+                "leave the block: it commits when it ends without an exception"
+                if operation == "commit"
+                else 'raise an exception, or write uow.doom("why") and leave the block'
+            )
+            raise DemarcationError(
+                f"session.{operation}() inside a transaction() or savepoint() block: the block decides about that,"
+                f" for all of the code in it. Instead of session.{operation}(), {instead}."
+            )
+
+    def transaction_begun(self) -> None:
+        self._lifecycle.begin()
+        self._tell_intent(self._session)
+
+    def connection_begun(self, connection: Connection) -> None:
+        self._connections.append(connection)
+
+    def before_commit(self) -> None:
+        self.check_demarcation("commit")
+        if self._hooks is not None:
+            # A hook may register another: go on until none is left.
+            waiting = self._hooks.before_commit
+            while waiting and self._doom is None:
+                waiting.pop(0).function()
+        self._refuse_if_doomed()
+        self._lifecycle.begin()
+        self._lifecycle.move(State.COMMITTING)
+
+    def savepoint_rolled_back(self, savepoint: SessionTransaction) -> None:
+        if self._hooks is not None:
+            self._hooks.drop_within(savepoint)
+        if self._doom is not None and is_within(self._doom.savepoint, savepoint):
+            self._doom = None
+            self._lifecycle.move(State.ACTIVE)
+
+    def transaction_ended(self, *, committed: bool) -> None:
+        self._connections.clear()
+        self._doom = None
+        if not committed:
+            self._lifecycle.begin()
+            self._lifecycle.move(State.ROLLING_BACK)
+        self._lifecycle.move(State.COMMITTED if committed else State.ROLLED_BACK)
+        if self._hooks is not None:
+            due = self._hooks.take(committed=committed)
+            run_hooks(due, self._hook_scope, after="commit" if committed else "rollback")

@@ -1,0 +1,25 @@
+"""The unit of work of each request: found, settled by the response, and closed at the end."""
+
+from .dispatch import Dispatch
+from .nesting import join_nested_contexts
+from .policy import CommitPolicy, below_400, explicit_commit, is_answer
+from .registry import Registry
+from .scope import Scope
+from .streaming import AbandonedStreamWarning
+from .units import APP_STATE, EXTENSION, AppState, Units
+
+__all__ = [
+    "APP_STATE",
+    "EXTENSION",
+    "AbandonedStreamWarning",
+    "AppState",
+    "CommitPolicy",
+    "Dispatch",
+    "Registry",
+    "Scope",
+    "Units",
+    "below_400",
+    "explicit_commit",
+    "is_answer",
+    "join_nested_contexts",
+]

@@ -1,0 +1,54 @@
+"""``uow.registry``: SQLAlchemy's ``scoped_session``, with the app context in the place of the thread."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.orm import scoped_session, sessionmaker
+from sqlalchemy.util import ScopedRegistry
+
+from ..session import Session
+from .units import Units
+
+__all__ = ["Registry"]
+
+
+class _UnitSessions(ScopedRegistry[Session]):
+    """The part of a ``scoped_session`` that keeps the sessions: here the current unit keeps its own."""
+
+    __slots__ = ("_units",)
+
+    def __init__(self, units: Units) -> None:
+        super().__init__(lambda: units.current().session, lambda: units.current())
+        self._units = units
+
+    def __call__(self) -> Session:
+        return self._units.current().session
+
+    def has(self) -> bool:
+        unit = self._units.peek()
+        return unit is not None and unit.has_session
+
+    def set(self, obj: Session) -> None:
+        self._units.current().adopt(obj)
+
+    def clear(self) -> None:
+        unit = self._units.peek()
+        if unit is not None:
+            unit.forget_session()
+
+
+class Registry(scoped_session[Session]):
+    """Gives the current scope's session: call it, or use it as a proxy for the session.
+
+    ``registry()`` returns the session, ``registry(**options)`` makes it with other options where the scope has none
+    yet, ``remove()`` closes it so that the next use makes a new one, ``query_property()`` is SQLAlchemy's own.
+
+    Args:
+        units: finds the current unit.
+        sessions: gives the current app's session factory.
+    """
+
+    def __init__(self, units: Units, sessions: Any) -> None:
+        super().__init__(sessions)
+        self.registry = _UnitSessions(units)

@@ -1,0 +1,105 @@
+"""``uow.scope()``: a unit of work of its own, anywhere: in a thread, a job, a script, or inside another unit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextvars import Token
+from types import TracebackType
+from typing import Self
+
+from flask import Flask
+from flask.ctx import AppContext
+
+from ..exceptions import DemarcationError, OutsideScopeError
+from ..session import Session
+from ..transaction import Block, Unit, settle
+from .context import InnerScope, current_context, inner_scope
+from .policy import is_answer
+from .units import Units
+
+__all__ = ["Scope"]
+
+
+class Scope(Block):
+    """A scope with a session of its own. It is committed when the block ends well, and always closed.
+
+    Where an app context of the right app is in progress it is used, so that ``g`` and ``current_app`` stay; where there
+    is none, one is pushed for the time of the block.
+
+    Args:
+        units: where units come from.
+        apps: the apms that the UnitOfWork knows; a single one need not be named.
+        app: the app to work for; by default the current one.
+    """
+
+    def __init__(self, units: Units, apps: Callable[[], Iterable[Flask]], app: Flask | None = None) -> None:
+        self._units = units
+        self._apps = apps
+        self._app = app
+        self._pushed: AppContext | None = None
+        self._unit: Unit | None = None
+        self._token: Token[InnerScope | None] | None = None
+
+    def again(self) -> Self:
+        return type(self)(self._units, self._apps, self._app)
+
+    def __enter__(self) -> Session:
+        if self._unit is not None:
+            raise DemarcationError("This scope() block is already in use. Write uow.scope() at each with.")
+        context = self._context()
+        try:
+            outer = self._units.peek()
+            # Inside another unit that holds a transaction, asking for the turn to write at the first statement would
+            # wait for ourselves on a database with one writer. Then only a statement that writes asks.
+            writes = outer is None or outer.is_idle
+            self._unit = self._units.make(context.app, managed=True, writes=writes, outer=outer)
+        except BaseException:
+            self._pop(None)
+            raise
+        self._token = inner_scope.set(InnerScope(context, self._unit))
+        return self._unit.session
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        unit, self._unit = self._unit, None
+        assert unit is not None
+        try:
+            try:
+                settle(unit, exc, is_answer)
+            finally:
+                unit.close()
+        finally:
+            self._leave()
+            self._pop(exc)
+
+    def _context(self) -> AppContext:
+        context = current_context()
+        app = self._app
+        if context is not None and (app is None or context.app is app):
+            return context
+        self._pushed = (self._only_app() if app is None else app).app_context()
+        self._pushed.push()
+        return self._pushed
+
+    def _only_app(self) -> Flask:
+        apps = list(self._apps())
+        if len(apps) == 1:
+            return apps[0]
+        raise OutsideScopeError(
+            f"scope() cannot tell which app it is for: there is no app context here, and this UnitOfWork knows"
+            f" {len(apps)} apps. Write: with uow.scope(app): …"
+        )
+
+    def _leave(self) -> None:
+        token, self._token = self._token, None
+        assert token is not None
+        try:
+            inner_scope.reset(token)
+        except ValueError:
+            pass  # ended in another thread or task than it began in (a generator that was closed there)
+
+    def _pop(self, exc: BaseException | None) -> None:
+        pushed, self._pushed = self._pushed, None
+        if pushed is not None:
+            pushed.pop(exc)

@@ -1,0 +1,174 @@
+"""Which unit of work is current: found on the app context or in a ``scope()`` block, made on first use."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from flask import Flask, request
+from flask.ctx import AppContext
+from sqlalchemy.orm import sessionmaker
+
+from ..config import Settings
+from ..database import Engines
+from ..exceptions import NotInitializedError, OutsideScopeError
+from ..session import Router, Session
+from ..transaction import Unit
+from .context import current_context, has_joined, inner_scope, state_of
+from .policy import CommitPolicy, commits_explicitly
+
+__all__ = ["AppState", "Units"]
+
+logger = logging.getLogger("flask_unitofwork")
+
+EXTENSION: Final = "unitofwork"
+APP_STATE: Final = "unitofwork.state"
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class AppState:
+    """What one app gives to its units. It hangs on the app, and goes with it.
+
+    Attributes:
+        settings: the app's configuration.
+        engines: its databases.
+        router: chooses among them.
+        sessions: makes its sessions.
+        policy: turns a response into commit or rollback.
+    """
+
+    settings: Settings
+    engines: Engines
+    router: Router
+    sessions: sessionmaker[Session]
+    policy: CommitPolicy
+
+    def make_session(self, **options: Any) -> Session:
+        """A session on this app's databases, which has no owner yet."""
+        session = self.sessions(**options)
+        session.router = self.router
+        return session
+
+
+class Units:
+    """Finds and makes the units of all apps of one UnitOfWork.
+
+    Args:
+        owner: the UnitOfWork that the apps were given to.
+        hook_scope: makes the scope that a hook of an app runs in.
+    """
+
+    def __init__(self, owner: object, hook_scope: Callable[[Flask], AbstractContextManager[object]]) -> None:
+        self._owner = owner
+        self._hook_scope = hook_scope
+
+    def app_state(self, app: Flask) -> AppState:
+        """What *app* was initialised with.
+
+        Raises:
+            NotInitializedError: it was not, or by another UnitOfWork.
+        """
+        extension = app.extensions.get(EXTENSION)
+        if extension is not self._owner:
+            problem = (
+                "was never given to a UnitOfWork" if extension is None else "belongs to another UnitOfWork than this one"
+            )
+            raise NotInitializedError(
+                f"The app {app.import_name!r} {problem}."
+                " Write uow.init_app(app) where the app is made, with the same uow that you use here."
+            )
+        state: AppState = app.extensions[APP_STATE]
+        return state
+
+    def current(self) -> Unit:
+        """The unit in progress; made if there is none yet.
+
+        Raises:
+            OutsideScopeError: there is no app context here.
+            NotInitializedError: its app was never given to the UnitOfWork.
+        """
+        context = current_context()
+        if context is None:
+            raise OutsideScopeError(
+                "There is no unit of work here: it belongs to a request or to an app context."
+                " In a thread, a job or a script write: with uow.scope(app): …"
+            )
+        inner = inner_scope.get()
+        if inner is not None and inner.context is context:
+            return inner.unit
+        unit = state_of(context).unit
+        return self._begin(context) if unit is None else unit
+
+    def peek(self) -> Unit | None:
+        """The unit in progress, or None where there is none yet."""
+        context = current_context()
+        if context is None:
+            return None
+        inner = inner_scope.get()
+        if inner is not None and inner.context is context:
+            return inner.unit
+        return state_of(context).unit
+
+    def make(
+        self,
+        app: Flask,
+        *,
+        managed: bool = False,
+        writes: bool = False,
+        read_only: bool = False,
+        outer: Unit | None = None,
+    ) -> Unit:
+        """A new unit on the databases of *app*. The arguments are those of `Unit`."""
+        return Unit(
+            self.app_state(app).make_session,
+            lambda: self._hook_scope(app),
+            managed=managed,
+            writes=writes,
+            read_only=read_only,
+            outer=outer,
+        )
+
+    def _begin(self, context: AppContext) -> Unit:
+        state = state_of(context)
+        unit = state.unit = self.make(context.app, read_only=state.streaming)
+        if state.dispatching:
+            self.expect_settlement(context.app, unit)
+        return unit
+
+    def expect_settlement(self, app: Flask, unit: Unit) -> None:
+        """Tell *unit* that it is the unit of a request, which settles it by its response."""
+        unit.managed = self.commits_on_success(app)
+        if request.method not in SAFE_METHODS:
+            unit.expect_writes()
+
+    def commits_on_success(self, app: Flask) -> bool:
+        """Whether the request in progress is committed by its success."""
+        return self.app_state(app).settings.commit == "success" and not commits_explicitly(app, request)
+
+    def leave(self, context: AppContext, *, failed: bool = False) -> None:
+        """The end of *context*: close its unit, whatever state it is in.
+
+        Args:
+            context: the app context that ends.
+            failed: an exception ends it, so that nobody expects its work to be kept.
+        """
+        if has_joined(context):
+            return
+        state = state_of(context)
+        unit, state.unit = state.unit, None
+        state.dispatching = False
+        if unit is None:
+            return
+        try:
+            if unit.has_uncommitted_work and not (failed or unit.doomed):
+                logger.warning(
+                    "An app context ended with work that nobody committed, so it is rolled back: %s."
+                    " Write uow.session.commit(), or with uow.scope(): … around the work.",
+                    unit.describe_uncommitted_work(),
+                )
+        finally:
+            unit.close()
