@@ -49,7 +49,8 @@ class Settings:
     """What an app's ``UNITOFWORK_`` keys say, one attribute a key.
 
     The reference page on configuration tells what each key means. ``statement_timeout`` and ``lock_timeout`` are in
-    seconds; ``commit_policy`` is None where the default (status below 400) is in force.
+    seconds; ``commit_policy`` is None where the default (status below 400) is in force. ``instance_path`` is no key:
+    it is the folder that relative SQLite paths are under, whose folders are made when they are first needed.
     """
 
     databases: Mapping[str, DatabaseSettings]
@@ -65,6 +66,7 @@ class Settings:
     session_options: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     record_statements: bool = False
     inspector: bool = False
+    instance_path: Path | None = None
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], *, instance_path: str | Path) -> Settings:
@@ -98,10 +100,22 @@ class Settings:
             if value is not None
         }
         databases: dict[str, DatabaseSettings] = values.pop("databases")
+        _refuse_unavailable(values)
         folder = Path(instance_path)
         return cls(
-            databases=MappingProxyType({name: _anchored(one, folder) for name, one in databases.items()}), **values
+            databases=MappingProxyType({name: _anchored(one, folder) for name, one in databases.items()}),
+            instance_path=folder,
+            **values,
         )
+
+
+def _refuse_unavailable(values: Mapping[str, Any]) -> None:
+    """Refuse what this version does not do yet: a setting that silently does nothing would be a lie."""
+    for name, off in _UNAVAILABLE.items():
+        if values.get(name, off) != off:
+            raise ConfigurationError(
+                f"{PREFIX}{name.upper()} is not available in this version: leave it out, or set it to {off!r}."
+            )
 
 
 # -- one reader a kind of value ------------------------------------------------------------------------------------
@@ -146,7 +160,9 @@ def _callable(key: str, value: object) -> Callable[[Any], bool]:
 
 
 def _options(key: str, value: object) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in cast(Mapping[object, object], value)):
+    if not isinstance(value, Mapping) or not all(
+        isinstance(name, str) for name in cast(Mapping[object, object], value)
+    ):
         raise _wrong(key, "a dict whose keys are option names", value)
     return MappingProxyType(dict(cast(Mapping[str, Any], value)))
 
@@ -234,6 +250,8 @@ def _anchored_url(url: URL, folder: Path) -> URL:
         return url if in_memory else url.set(database=f"file:{folder / name}")
     return url.set(database=str(folder / path))
 
+
+_UNAVAILABLE: Final[Mapping[str, object]] = {"attempts": 1, "record_statements": False, "inspector": False}
 
 _READERS: Final[Mapping[str, Callable[[str, object], Any]]] = {
     "UNITOFWORK_ATTEMPTS": _count,

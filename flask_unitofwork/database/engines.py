@@ -1,0 +1,143 @@
+"""The engines of one app, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, NoReturn, TypeVar
+
+from sqlalchemy import Engine
+
+from ..config import DEFAULT_BIND, DatabaseSettings, Settings
+from ..exceptions import ConfigurationError, UnknownBindError
+from . import fork, mysql, postgresql, sqlite
+from .plan import EnginePlan
+from .statements import refuse_writes
+from .written import watch_writes
+
+__all__ = ["Engines"]
+
+_T = TypeVar("_T")
+
+# SQLAlchemy's name of a kind of database → what builds an engine with defaults for the web. Any other kind of
+# database works too, as create_engine makes it.
+_BUILDERS: Final[Mapping[str, Callable[[EnginePlan], Engine]]] = {
+    "sqlite": sqlite.build,
+    "postgresql": postgresql.build,
+    "mysql": mysql.build,
+    "mariadb": mysql.build,
+}
+
+
+class Engines(Mapping[str, Engine]):
+    """The engines of one app, by name. Creating them opens no connection.
+
+    Args:
+        settings: the app's settings.
+        application_name: who PostgreSQL is told is connected (``pg_stat_activity``).
+
+    Raises:
+        ConfigurationError: a driver is not installed, an option is not SQLAlchemy's, or a replica is of another kind
+            than its primary.
+
+    Example:
+        >>> settings = Settings.from_config({"UNITOFWORK_DATABASES": "sqlite://"}, instance_path=".")
+        >>> engines = Engines(settings)
+        >>> with engines["default"].connect() as connection:
+        ...     connection.exec_driver_sql("SELECT 6 * 7").scalar_one()
+        42
+        >>> engines.dispose()
+    """
+
+    def __init__(self, settings: Settings, *, application_name: str = "flask_unitofwork") -> None:
+        for database in settings.databases.values():
+            _check_replicas(database)
+        self._engines: dict[str, Engine] = {}
+        self._views: dict[tuple[str, bool, bool], Engine] = {}
+        for name, database in settings.databases.items():
+            plan = EnginePlan.of(database, settings, application_name=application_name)
+            self._engines[name] = _BUILDERS.get(plan.url.get_backend_name(), EnginePlan.create_engine)(plan)
+            fork.protect(self._engines[name])
+            watch_writes(self._engines[name])
+
+    def __getitem__(self, name: str) -> Engine:
+        """The engine of the database *name*.
+
+        Raises:
+            UnknownBindError: no database has that name.
+        """
+        try:
+            return self._engines[name]
+        except KeyError:
+            self._unknown(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._engines)
+
+    def __len__(self) -> int:
+        return len(self._engines)
+
+    # Mapping's own expect a KeyError from __getitem__.
+    def __contains__(self, name: object) -> bool:
+        return name in self._engines
+
+    def get(self, name: str, default: _T | None = None) -> Engine | _T | None:  # type: ignore[override]
+        """The engine of the database *name*, or *default*."""
+        return self._engines.get(name, default)
+
+    def view(self, name: str = DEFAULT_BIND, *, write: bool = False, read_only: bool = False) -> Engine:
+        """The engine that a session is to use: the named one, or a view of it that shares its pool.
+
+        Args:
+            name: the database's name.
+            write: the unit means to write. On SQLite its transaction takes the write lock with its first statement,
+                reads included, so that what it read cannot change before it writes. Elsewhere it changes nothing.
+            read_only: a statement that writes raises `ReadOnlyError` before it reaches the database.
+
+        Returns:
+            The same object for the same arguments, so a session that asks twice stays on one connection.
+
+        Raises:
+            UnknownBindError: no database has that name.
+            ValueError: both *write* and *read_only*.
+        """
+        engine = self[name]
+        if write and read_only:
+            raise ValueError("a unit cannot mean to write and be read-only: choose write=True or read_only=True")
+        write = write and engine.dialect.name == "sqlite"
+        if not write and not read_only:
+            return engine
+        key = (name, write, read_only)
+        if key not in self._views:
+            view = engine.execution_options(**({sqlite.WRITE_OPTION: True} if write else {}))
+            if read_only:
+                refuse_writes(view)
+            # Two threads may get here at once; both must use the same one.
+            self._views.setdefault(key, view)
+        return self._views[key]
+
+    def dispose(self) -> None:
+        """Close the idle connections of all pools, and empty in-memory databases.
+
+        Connections in use are closed when they are given back. The engines can be used again.
+        """
+        for engine in self._engines.values():
+            engine.dispose()
+
+    def _unknown(self, name: str) -> NoReturn:
+        known = ", ".join(map(repr, self._engines))
+        raise UnknownBindError(
+            f"There is no database {name!r}; UNITOFWORK_DATABASES has {known}."
+            f' Write one of these names, or add {{{name!r}: "<its URL>"}} to UNITOFWORK_DATABASES.'
+        )
+
+
+def _check_replicas(database: DatabaseSettings) -> None:
+    """Replicas are checked with their primary; their engines are made by what routes reads to them."""
+    kind = database.url.get_backend_name()
+    for place, replica in enumerate(database.replicas):
+        if replica.get_backend_name() != kind:
+            raise ConfigurationError(
+                f'UNITOFWORK_DATABASES[{database.name!r}]["replicas"][{place}] is a {replica.get_backend_name()}'
+                f" database, but its primary is {kind}: a replica is a copy that the primary's own server feeds."
+                " To use another database beside this one, give it a name of its own in UNITOFWORK_DATABASES."
+            )

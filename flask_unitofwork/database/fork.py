@@ -1,0 +1,7 @@
+"""placeholder"""
+
+from sqlalchemy import Engine
+
+
+def protect(engine: Engine) -> None:
+    pass

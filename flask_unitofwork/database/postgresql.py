@@ -1,0 +1,79 @@
+"""PostgreSQL for the web.
+
+What is deliberately left as it is:
+
+* ``pool_pre_ping``: it costs every checkout a round trip, so every request, to smooth one rare moment. When the
+  server was restarted, the first statement fails, SQLAlchemy drops the whole pool at that, and the next request
+  connects anew. Who prefers the ping writes ``UNITOFWORK_ENGINE_OPTIONS = {"pool_pre_ping": True}``.
+* ``idle_in_transaction_session_timeout``: it ends the connection of a request that waits for something other than
+  the database, and what the request then sees looks like a network failure. Its server bounds a request better.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import Engine, event
+
+from .plan import EnginePlan
+
+__all__ = ["build"]
+
+# Drivers on libpq, which take its connection parameters.
+_LIBPQ: Final = frozenset({"psycopg", "psycopg2", "psycopg2cffi"})
+
+# For a host that is gone without a word: connecting gives up after 10 s, and a connection that waits for an answer
+# is found dead after 30 + 3 × 10 s. Otherwise the one waits for ever, and the other for the kernel's two hours.
+_NETWORK: Final[Mapping[str, int]] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
+
+
+def build(plan: EnginePlan) -> Engine:
+    """An engine for *plan*, with the defaults of this module where the user decided nothing else."""
+    timeouts = _timeouts(plan)
+    if plan.connects_itself or plan.url.get_driver_name() not in _LIBPQ:
+        engine = plan.create_engine()
+        if timeouts:
+            _set_on_connect(engine, timeouts)
+        return engine
+    # The fallback_ gives way to application_name in the URL, in connect_args and in the environment's PGAPPNAME.
+    connect_args: dict[str, Any] = {"fallback_application_name": plan.application_name, **_NETWORK}
+    return plan.create_engine(connect_args=connect_args, imposed=_startup_options(plan, timeouts))
+
+
+def _timeouts(plan: EnginePlan) -> dict[str, int]:
+    """PostgreSQL's settings, in milliseconds. What rounds to 0 is 1, for 0 means no limit."""
+    seconds = {"statement_timeout": plan.statement_timeout, "lock_timeout": plan.lock_timeout}
+    return {name: max(1, round(value * 1000)) for name, value in seconds.items() if value is not None}
+
+
+def _startup_options(plan: EnginePlan, timeouts: Mapping[str, int]) -> dict[str, str]:
+    """The timeouts as part of the connection's first message, so they cost no round trip.
+
+    Without timeouts nothing is sent: PgBouncer refuses connections that bring ``options`` unless it is told not to.
+    The user's own options stay, and come last, so that they win.
+    """
+    if not timeouts:
+        return {}
+    own = plan.decided("options") or os.environ.get("PGOPTIONS", "")
+    settings = [f"-c {name}={value}" for name, value in timeouts.items()]
+    return {"options": " ".join([*settings, own]).strip()}
+
+
+def _set_on_connect(engine: Engine, timeouts: Mapping[str, int]) -> None:
+    """For drivers without startup options, and connections that the user makes."""
+
+    @event.listens_for(engine, "connect")
+    def set_timeouts(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        for name, value in timeouts.items():
+            cursor.execute(f"SET SESSION {name} = {value}")
+        cursor.close()
+        # SET is undone when its transaction is rolled back.
+        connection.commit()

@@ -1,0 +1,218 @@
+"""SQLite for the web: WAL, enforced foreign keys, a busy timeout, and transactions that are real.
+
+Transactions
+    Python's driver begins a transaction before INSERT, UPDATE and DELETE only: a SAVEPOINT is outside, DDL commits by
+    itself, and a rollback leaves both behind. And it begins a *deferred* one, which takes the write lock when it
+    first writes: if another connection has written since the transaction's first read, that fails at once, however
+    long ``busy_timeout`` is. So here a transaction begins with BEGIN IMMEDIATE before the first statement that is not
+    a mere read, and waits for its turn. Whether one has begun is asked of the connection each time, so there is no
+    state that could be wrong. Reads outside need no BEGIN: each sees what is committed when it runs.
+    A unit that means to write (`WRITE_OPTION`) begins with its first statement: what it has read cannot change
+    before it writes.
+
+Lost transactions
+    SQLite ends a transaction by itself when a statement in it is interrupted or the disk is full, and where
+    ``ON CONFLICT ROLLBACK`` says so. Going on would begin another and commit half of the work. So the connection is
+    invalidated then, as if it had been lost: SQLAlchemy refuses to go on until the transaction is rolled back.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote
+
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, event
+from sqlalchemy.engine.interfaces import ExecutionContext
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+
+from .memory import BackingFile, is_in_memory, is_shared_cache
+from .plan import EnginePlan
+from .statements import Effect, effect_of
+
+__all__ = ["WRITE_OPTION", "build"]
+
+# The execution option of a view whose units mean to write.
+WRITE_OPTION: Final = "unitofwork_write"
+
+BUSY_SECONDS: Final = 5.0
+WAL_ATTEMPTS: Final = 10
+# How often SQLite asks whether the time is up: often enough for milliseconds, too seldom to be noticed.
+INSTRUCTIONS_BETWEEN_LOOKS: Final = 1000
+
+_IN_TRANSACTION: Final = "unitofwork_in_transaction"
+_DEADLINE: Final = "unitofwork_deadline"
+
+
+def build(plan: EnginePlan) -> Engine:
+    """An engine for *plan*, with the defaults of this module where the user decided nothing else."""
+    if plan.url.get_driver_name() != "pysqlite":
+        return plan.create_engine()
+    in_memory = is_in_memory(plan.url) and "poolclass" not in plan.options and not plan.connects_itself
+    if in_memory:
+        file = BackingFile()
+        engine = plan.create_engine(url=file.url(plan.url))
+        file.belong_to(engine)
+    elif is_shared_cache(plan.url):
+        engine = plan.create_engine(poolclass=QueuePool, connect_args={"check_same_thread": False})
+    else:
+        engine = plan.create_engine()
+        _make_folder_on_connect(engine, plan)
+    _configure_on_connect(engine, plan, durable=not in_memory)
+    _begin_transactions(engine, plan.statement_timeout)
+    return engine
+
+
+# -- connecting ------------------------------------------------------------------------------------------------------
+
+
+def _make_folder_on_connect(engine: Engine, plan: EnginePlan) -> None:
+    """Make the folders of a database under the instance folder, which does not exist until somebody makes it.
+
+    Other folders are not made: an absolute path that leads nowhere is a mistake to be told.
+    """
+    folder = _file(engine.url).parent
+    if plan.instance_path is None or not folder.is_relative_to(plan.instance_path):
+        return
+
+    @event.listens_for(engine, "do_connect")
+    def make_folder(*_: object) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def _file(url: URL) -> Path:
+    name = url.database or ""
+    return Path(unquote(name.removeprefix("file:"))) if url.query.get("uri") else Path(name)
+
+
+def _configure_on_connect(engine: Engine, plan: EnginePlan, *, durable: bool) -> None:
+    # Connections that the user makes have the user's own timeout, unless the app's configuration has one.
+    busy = plan.lock_timeout or (None if plan.connects_itself else BUSY_SECONDS)
+    if plan.decided("timeout") is not None:
+        busy = None
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
+        with _autocommit(connection):
+            if busy is not None:
+                connection.execute(f"PRAGMA busy_timeout = {max(1, round(busy * 1000))}")
+            connection.execute("PRAGMA foreign_keys = ON")
+            # Without WAL, NORMAL could lose the database with the power.
+            if _enter_wal(connection):
+                connection.execute(f"PRAGMA synchronous = {'NORMAL' if durable else 'OFF'}")
+        if plan.statement_timeout is not None:
+            deadline = _Deadline(plan.statement_timeout)
+            record.info[_DEADLINE] = deadline
+            connection.set_progress_handler(deadline.is_over, INSTRUCTIONS_BETWEEN_LOOKS)
+
+
+@contextmanager
+def _autocommit(connection: sqlite3.Connection) -> Iterator[None]:
+    """Outside any transaction: with ``autocommit=False`` (Python 3.12) there is one from the start, unlike PRAGMA."""
+    own = getattr(connection, "autocommit", None)
+    if own is not False:
+        yield
+        return
+    connection.autocommit = True
+    try:
+        yield
+    finally:
+        connection.autocommit = own
+
+
+def _enter_wal(connection: sqlite3.Connection) -> bool:
+    """Put the database in WAL mode, in which it stays; False where it cannot be, such as in a read-only file.
+
+    The switch needs the database for itself and does not wait for it: two connections that open a new file at once
+    would fail. So who is refused waits for the other's lock, and looks again.
+    """
+    for _ in range(WAL_ATTEMPTS):
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                return False
+        else:
+            return bool(mode == "wal")
+        try:
+            connection.execute("BEGIN EXCLUSIVE")
+            connection.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            return False
+    return False
+
+
+# -- transactions ----------------------------------------------------------------------------------------------------
+
+
+def _begin_transactions(engine: Engine, statement_timeout: float | None) -> None:
+    """Begin transactions as the note "Transactions" says, and watch over them as "Lost transactions" says."""
+
+    def before(cursor: sqlite3.Cursor, statement: str, context: ExecutionContext) -> None:
+        info = context.root_connection.info
+        if statement_timeout is not None:
+            info[_DEADLINE].restart()
+        connection = cursor.connection
+        if not connection.in_transaction and _must_begin(connection, statement, context):
+            cursor.execute(f"BEGIN {connection.isolation_level or 'IMMEDIATE'}")
+        info[_IN_TRANSACTION] = connection.in_transaction
+
+    # do_… events: what they raise is wrapped by SQLAlchemy as if the statement itself had raised it, and BEGIN does
+    # not count as a statement for those who listen to statements.
+    @event.listens_for(engine, "do_execute")
+    def do_execute(cursor: Any, statement: str, _parameters: object, context: Any) -> None:
+        before(cursor, statement, context)
+
+    @event.listens_for(engine, "do_executemany")
+    def do_executemany(cursor: Any, statement: str, _parameters: object, context: Any) -> None:
+        before(cursor, statement, context)
+
+    @event.listens_for(engine, "do_execute_no_params")
+    def do_execute_no_params(cursor: Any, statement: str, context: Any) -> None:
+        before(cursor, statement, context)
+
+    event.listen(engine, "handle_error", _notice_lost_transaction)
+
+
+def _must_begin(connection: sqlite3.Connection, statement: str, context: ExecutionContext) -> bool:
+    if connection.isolation_level is None or getattr(connection, "autocommit", None) is True:
+        return False  # the user's choice: the driver is in autocommit
+    effect = effect_of(statement, context)
+    if effect is Effect.READ:
+        return bool(context.execution_options.get(WRITE_OPTION))
+    return effect in {Effect.LOCK, Effect.WRITE, Effect.SAVEPOINT}
+
+
+def _notice_lost_transaction(failure: ExceptionContext) -> None:
+    connection = failure.connection
+    if connection is None or connection.closed or connection.invalidated or not _was_in_transaction(connection):
+        return
+    driver_connection = connection.connection.driver_connection
+    if driver_connection is not None and not driver_connection.in_transaction:
+        failure.is_disconnect = True
+        # The others in the pool are as good as before.
+        failure.invalidate_pool_on_disconnect = False
+
+
+def _was_in_transaction(connection: Connection) -> bool:
+    return bool(connection.info.get(_IN_TRANSACTION))
+
+
+class _Deadline:
+    """When the statement that runs on a connection has to end."""
+
+    __slots__ = ("_at", "_seconds")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._at = float("inf")
+
+    def restart(self) -> None:
+        self._at = time.monotonic() + self._seconds
+
+    def is_over(self) -> bool:
+        return time.monotonic() > self._at

@@ -1,0 +1,183 @@
+"""What a statement does to the database, told from what SQLAlchemy knows of it, or else from its text.
+
+The text is read as far as the question needs: strings, quoted names and comments are skipped, the verb of each
+statement is found, and what makes a reader write (``WITH … (DELETE …)``, ``SELECT … INTO``, ``EXPLAIN ANALYZE``).
+A function that writes cannot be seen from outside; only the database itself can refuse that. What is unknown counts
+as a write.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from enum import IntEnum
+from functools import lru_cache
+from typing import Any, Final
+
+from sqlalchemy import Engine, event
+from sqlalchemy.engine.interfaces import ExecutionContext
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from ..exceptions import ReadOnlyError
+
+__all__ = ["Effect", "effect_of", "effect_of_text", "refuse_writes"]
+
+
+class Effect(IntEnum):
+    """What a statement does to the database; of several statements in one text, the greatest counts."""
+
+    READ = 0
+    """Reads and changes nothing."""
+    CONTROL = 1
+    """Begins or ends a transaction, or sets something of the session."""
+    SAVEPOINT = 2
+    """Marks a place in a transaction."""
+    LOCK = 3
+    """Keeps others from changing what it reads: ``SELECT … FOR UPDATE``."""
+    MAINTENANCE = 4
+    """Changes the database, and is refused or without effect in a transaction: ``VACUUM``, ``PRAGMA … = …``."""
+    WRITE = 5
+    """Changes data or schema, or may."""
+
+
+_READERS: Final = frozenset({"SELECT", "VALUES", "TABLE"})
+_CHANGERS: Final = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE"})
+_EFFECTS: Final = {
+    **dict.fromkeys(["FETCH", "HELP", "SHOW"], Effect.READ),
+    **dict.fromkeys(["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "RELEASE", "XA"], Effect.CONTROL),
+    **dict.fromkeys(["CLOSE", "DEALLOCATE", "DECLARE", "DISCARD", "PREPARE"], Effect.CONTROL),
+    **dict.fromkeys(["LISTEN", "RESET", "SET", "UNLISTEN", "USE"], Effect.CONTROL),
+    **dict.fromkeys(["ATTACH", "DETACH", "VACUUM"], Effect.MAINTENANCE),
+    "LOCK": Effect.LOCK,
+    "SAVEPOINT": Effect.SAVEPOINT,
+}
+_EXPLAINERS: Final = frozenset({"EXPLAIN", "DESCRIBE", "DESC"})
+# SQLite's PRAGMAs whose argument in parentheses is what to look at, not a new value.
+_LOOKING_PRAGMAS: Final = re.compile(r"\w+_(?:check|info|list|xinfo)", re.IGNORECASE)
+
+# What is skipped, and what is looked at: words and the punctuation that matters. MySQL runs what is in /*! … */, so
+# only the marks are skipped there. A backslash escapes in MySQL's strings, and elsewhere only in PostgreSQL's E'…'.
+_TOKEN: Final = r"""
+      --[^\n]* | /\*M?!\d* | /\*.*?\*/ | \$(?P<tag>[A-Za-z_]\w*|)\$.*?\$(?P=tag)\$
+    | [eE]'(?:[^'\\]|''|\\.)*' | {strings} | `(?:[^`]|``)*` | \[[^\]]*\]
+    | (?P<token> [A-Za-z_][\w$]* | [();=] )
+"""
+_ESCAPED: Final = r"""'(?:[^'\\]|''|\\.)*' | "(?:[^"\\]|""|\\.)*" """
+_PLAIN: Final = r"""'(?:[^']|'')*' | "(?:[^"]|"")*" """
+_TOKENS: Final = {
+    backslash: re.compile(_TOKEN.replace("{strings}", strings), re.VERBOSE | re.DOTALL)
+    for backslash, strings in ((True, _ESCAPED), (False, _PLAIN))
+}
+
+
+def effect_of(statement: str, context: ExecutionContext) -> Effect:
+    """What *statement*, about to be executed in *context*, does."""
+    if context.isinsert or context.isupdate or context.isdelete:
+        return Effect.WRITE
+    # Not every database has FOR UPDATE in its SQL, but whoever wrote with_for_update() meant it.
+    if getattr(context.invoked_statement, "_for_update_arg", None) is not None:
+        return Effect.LOCK
+    # The compiled text is the same object each time; with the values of an IN () it would be another.
+    text = context.compiled.string if isinstance(context.compiled, SQLCompiler) else statement
+    return effect_of_text(text, backslash_escapes=context.dialect.name in {"mysql", "mariadb"})
+
+
+@lru_cache(maxsize=1024)
+def effect_of_text(text: str, *, backslash_escapes: bool = False) -> Effect:
+    """What the statement or statements in *text* do.
+
+    Args:
+        text: one statement, or several with ``;`` between them.
+        backslash_escapes: a backslash in a string escapes what follows, as in MySQL.
+    """
+    return max(map(_effect, _statements(text, backslash_escapes=backslash_escapes)), default=Effect.READ)
+
+
+def _statements(text: str, *, backslash_escapes: bool) -> Iterator[list[str]]:
+    """The words and punctuation of each statement in *text*."""
+    statement: list[str] = []
+    for match in _TOKENS[backslash_escapes].finditer(text):
+        token = match["token"]
+        if token == ";":
+            if statement:
+                yield statement
+            statement = []
+        elif token is not None:
+            statement.append(token.upper())
+    if statement:
+        yield statement
+
+
+def _effect(tokens: Sequence[str]) -> Effect:
+    # (SELECT …) UNION (SELECT …)
+    verb = next((token for token in tokens if token != "("), "")
+    if verb in _EXPLAINERS:
+        return _effect_of_explain(tokens)
+    if verb == "PRAGMA":
+        return _effect_of_pragma(tokens)
+    if verb == "WITH":
+        verb = _verb_after_with(tokens)
+    if verb == "COPY":
+        return Effect.READ if "TO" in tokens and not _has_nested_change(tokens) else Effect.WRITE
+    if verb not in _READERS:
+        return _EFFECTS.get(verb, Effect.WRITE)
+    if _has_nested_change(tokens) or "INTO" in tokens:
+        return Effect.WRITE
+    return Effect.LOCK if _locks(tokens) else Effect.READ
+
+
+def _effect_of_explain(tokens: Sequence[str]) -> Effect:
+    """EXPLAIN runs what it explains only if it is told to ANALYZE it."""
+    start = next((place for place, token in enumerate(tokens) if token in _READERS | _CHANGERS | {"WITH"}), len(tokens))
+    return _effect(tokens[start:]) if "ANALYZE" in tokens[:start] and start < len(tokens) else Effect.READ
+
+
+def _effect_of_pragma(tokens: Sequence[str]) -> Effect:
+    sets = "=" in tokens or ("(" in tokens and not any(map(_LOOKING_PRAGMAS.fullmatch, tokens)))
+    return Effect.MAINTENANCE if sets else Effect.READ
+
+
+def _verb_after_with(tokens: Sequence[str]) -> str:
+    """The verb after all the ``name AS (…)``."""
+    depth = 0
+    for token in tokens:
+        depth += (token == "(") - (token == ")")
+        if depth == 0 and token in _READERS | _CHANGERS:
+            return token
+    return ""
+
+
+def _has_nested_change(tokens: Sequence[str]) -> bool:
+    """Whether there is a ``(DELETE …``, but not a function of such a name: MySQL has ``(INSERT('a', …))``."""
+    return any(
+        tokens[place - 1] == "(" and token in _CHANGERS and tokens[place + 1 : place + 2] != ["("]
+        for place, token in enumerate(tokens)
+        if place
+    )
+
+
+def _locks(tokens: Sequence[str]) -> bool:
+    pairs = zip(tokens, tokens[1:], strict=False)
+    return any(
+        (first == "FOR" and second in {"UPDATE", "SHARE", "NO", "KEY"}) or (first == "LOCK" and second == "IN")
+        for first, second in pairs
+    )
+
+
+def refuse_writes(engine: Engine) -> None:
+    """Let *engine* raise `ReadOnlyError` instead of sending a statement that is not a mere read."""
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def refuse(
+        _connection: object, _cursor: object, statement: str, _parameters: object, context: Any, _many: bool
+    ) -> None:
+        if effect_of(statement, context) >= Effect.LOCK:
+            raise ReadOnlyError(
+                f"This unit of work is read-only, and this statement writes or locks: {_shortened(statement)}"
+                " Write where the unit may, such as in a scope() of its own."
+            )
+
+
+def _shortened(statement: str, length: int = 120) -> str:
+    line = " ".join(statement.split())
+    return line if len(line) <= length else f"{line[:length]}…"
