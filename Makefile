@@ -21,27 +21,34 @@ $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "flask_unitofwork needs Python 3.11 or newer, and '$(PYTHON)' is not." >&2; \
 		echo "Name one that is: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
-	$(PYTHON) -m venv --clear $(VENV)
+	@echo "Making a virtual environment in $(VENV) …"
+	@$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
 # Dependency groups need pip 25.1.
 $(VENV)/.run: pyproject.toml $(VENV)/.created
-	$(PIP) install --quiet --upgrade 'pip>=25.1'
-	$(PIP) install --quiet --editable . --group example
+	@echo "Installing what the app needs …"
+	@$(PIP) install --quiet --upgrade 'pip>=25.1'
+	@$(PIP) install --quiet --editable . --group example
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.created
-	$(PIP) install --quiet --upgrade 'pip>=25.1'
-	$(PIP) install --quiet --editable . --group dev
-	@touch $@ $(VENV)/.run
+	@echo "Installing what tests, checks and documentation need …"
+	@$(PIP) install --quiet --upgrade 'pip>=25.1'
+	@$(PIP) install --quiet --editable . --group dev
+	@touch $(VENV)/.run $@
 
 # -- what people do ---------------------------------------------------------------------------------------------------
 
 # Ctrl-C reaches the terminal's whole foreground job, and make answers it with an error of its own. So in a terminal
-# the app becomes that foreground job alone (`set -m`), ends by itself, and make sees its exit status.
+# the app becomes that foreground job alone (`set -m`), ends by itself, and make sees its exit status. Elsewhere the
+# app takes the shell's place (`exec`), so that whoever ends make ends the app.
 run: $(VENV)/.run ## start the Corner Shop on http://127.0.0.1:5000 (PORT=5001 for another port)
-	@if $(PY) -c 'import os, sys; sys.exit(not (os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp()))'; then set -m; fi; \
-		$(PY) -m example_app --port $(PORT)
+	@if $(PY) -c 'import os, sys; sys.exit(not (os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp()))'; then \
+		set -m; $(PY) -m example_app --port $(PORT); exit $$?; \
+	else \
+		exec $(PY) -m example_app --port $(PORT); \
+	fi
 
 test: $(VENV)/.dev ## run the whole test suite, and hold the package to its coverage (PYTEST_ARGS=… for pytest)
 	@rm -f .coverage .coverage.*
