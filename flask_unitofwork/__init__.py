@@ -1,1 +1,42 @@
+"""One unit of work for every Flask request: committed when it succeeds, rolled back when it fails."""
 
+from .config import DatabaseSettings, Settings
+from .exceptions import (
+    AlreadyInitializedError,
+    ConfigurationError,
+    DemarcationError,
+    DoomedError,
+    LostWriteError,
+    NotInitializedError,
+    OutsideScopeError,
+    PaginationError,
+    ReadOnlyError,
+    UnitOfWorkError,
+    UnknownBindError,
+)
+from .extension import UnitOfWork
+from .session import Session
+from .transaction import State, Unit
+from .web import AbandonedStreamWarning, CommitPolicy
+
+__all__ = [
+    "AbandonedStreamWarning",
+    "AlreadyInitializedError",
+    "CommitPolicy",
+    "ConfigurationError",
+    "DatabaseSettings",
+    "DemarcationError",
+    "DoomedError",
+    "LostWriteError",
+    "NotInitializedError",
+    "OutsideScopeError",
+    "PaginationError",
+    "ReadOnlyError",
+    "Session",
+    "Settings",
+    "State",
+    "Unit",
+    "UnitOfWork",
+    "UnitOfWorkError",
+    "UnknownBindError",
+]

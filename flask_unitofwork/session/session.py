@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from sqlalchemy import ClauseElement, Connection, Engine, event
-from sqlalchemy import orm
+from sqlalchemy import ClauseElement, Connection, Engine, event, orm
 from sqlalchemy.exc import UnboundExecutionError
 
 from .routing import Router

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 from sqlalchemy.orm import SessionTransaction
 
-from ..database.statements import has_written
+from ..database.written import has_written
 from ..exceptions import DemarcationError, DoomedError
 from ..session import Session
 from .hooks import Hook, Hooks, run_hooks
@@ -24,6 +24,7 @@ from .lifecycle import Lifecycle, State
 from .savepoints import is_within
 
 __all__ = ["Doom", "Unit"]
+
 
 @dataclass(frozen=True, slots=True)
 class Doom:
@@ -159,7 +160,7 @@ class Unit:
     def _tell_intent(self, session: Session | None) -> None:
         # A transaction that has its connection keeps it: another intent would mean another connection beside it.
         if session is not None and not self._connections:
-            session.writes = self._writes
+            session.writes = self._writes and not self._read_only
             session.read_only = self._read_only
 
     # -- blocks --------------------------------------------------------------------------------------------------
@@ -296,6 +297,10 @@ class Unit:
 
     def discard(self) -> None:
         """Close without a rollback: the connections are in an unknown state and must not be used again."""
+        connections, self._connections = self._connections, []
+        for connection in connections:
+            connection.invalidate()
+            connection.close()
         if self._session is not None:
             self._session.invalidate()
 

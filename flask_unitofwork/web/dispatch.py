@@ -98,8 +98,8 @@ class Dispatch:
                 self._units.expect_settlement(self._app, state.unit)
             try:
                 value = original(*args)
-            except BaseException:
-                self._fail()
+            except BaseException as error:
+                self._raised(error)
                 raise
             return value if value is None else self._returned(value)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy.orm import scoped_session, sessionmaker
 from sqlalchemy.util import ScopedRegistry
 
 from ..session import Session
-from .units import Units
+from .units import AppState, Units
 
 __all__ = ["Registry"]
 
@@ -19,7 +19,7 @@ class _UnitSessions(ScopedRegistry[Session]):
     __slots__ = ("_units",)
 
     def __init__(self, units: Units) -> None:
-        super().__init__(lambda: units.current().session, lambda: units.current())
+        super().__init__(lambda: units.current().session, units.current)
         self._units = units
 
     def __call__(self) -> Session:
@@ -38,6 +38,23 @@ class _UnitSessions(ScopedRegistry[Session]):
             unit.forget_session()
 
 
+class _CurrentSessions:
+    """The session factory of whichever app is current, in the form that ``scoped_session`` wants."""
+
+    def __init__(self, units: Units) -> None:
+        self._units = units
+
+    def __call__(self, **options: Any) -> Session:
+        return self._state.make_session(**options)
+
+    def configure(self, **options: Any) -> None:
+        self._state.sessions.configure(**options)
+
+    @property
+    def _state(self) -> AppState:
+        return self._units.app_state(self._units.current_app())
+
+
 class Registry(scoped_session[Session]):
     """Gives the current scope's session: call it, or use it as a proxy for the session.
 
@@ -46,9 +63,8 @@ class Registry(scoped_session[Session]):
 
     Args:
         units: finds the current unit.
-        sessions: gives the current app's session factory.
     """
 
-    def __init__(self, units: Units, sessions: Any) -> None:
-        super().__init__(sessions)
+    def __init__(self, units: Units) -> None:
+        super().__init__(cast("sessionmaker[Session]", _CurrentSessions(units)))
         self.registry = _UnitSessions(units)

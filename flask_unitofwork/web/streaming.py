@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import warnings
 import weakref
+
 from flask.ctx import AppContext
 from werkzeug.wrappers import Response
 

@@ -75,7 +75,9 @@ class Units:
         extension = app.extensions.get(EXTENSION)
         if extension is not self._owner:
             problem = (
-                "was never given to a UnitOfWork" if extension is None else "belongs to another UnitOfWork than this one"
+                "was never given to a UnitOfWork"
+                if extension is None
+                else "belongs to another UnitOfWork than this one"
             )
             raise NotInitializedError(
                 f"The app {app.import_name!r} {problem}."
@@ -91,17 +93,20 @@ class Units:
             OutsideScopeError: there is no app context here.
             NotInitializedError: its app was never given to the UnitOfWork.
         """
-        context = current_context()
-        if context is None:
-            raise OutsideScopeError(
-                "There is no unit of work here: it belongs to a request or to an app context."
-                " In a thread, a job or a script write: with uow.scope(app): …"
-            )
+        context = _required_context()
         inner = inner_scope.get()
         if inner is not None and inner.context is context:
             return inner.unit
         unit = state_of(context).unit
         return self._begin(context) if unit is None else unit
+
+    def current_app(self) -> Flask:
+        """The app in whose context this runs.
+
+        Raises:
+            OutsideScopeError: there is no app context here.
+        """
+        return _required_context().app
 
     def peek(self) -> Unit | None:
         """The unit in progress, or None where there is none yet."""
@@ -172,3 +177,13 @@ class Units:
                 )
         finally:
             unit.close()
+
+
+def _required_context() -> AppContext:
+    context = current_context()
+    if context is None:
+        raise OutsideScopeError(
+            "There is no unit of work here: it belongs to a request or to an app context."
+            " In a thread, a job or a script, write: with uow.scope(app): …"
+        )
+    return context

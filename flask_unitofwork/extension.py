@@ -1,0 +1,265 @@
+"""`UnitOfWork`: what an app imports. It wires the layers to apps and decides nothing itself."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from flask import Flask
+from sqlalchemy import Engine, MetaData
+from sqlalchemy.orm import sessionmaker
+
+from .config import DEFAULT_BIND, Settings
+from .database import Engines
+from .database.schema import create_all, drop_all
+from .exceptions import AlreadyInitializedError, ConfigurationError
+from .session import Router, Session
+from .transaction import Savepoint, Transaction, Unit
+from .web import (
+    APP_STATE,
+    EXTENSION,
+    AppState,
+    Dispatch,
+    Registry,
+    Scope,
+    Units,
+    below_400,
+    explicit_commit,
+    is_answer,
+    join_nested_contexts,
+)
+
+__all__ = ["UnitOfWork"]
+
+F = TypeVar("F", bound=Callable[[], object])
+V = TypeVar("V")
+
+
+class UnitOfWork:
+    """Gives every request of an app one unit of work.
+
+    Args:
+        app: an app to initialise at once. With an app factory leave it out and call :meth:`init_app` there.
+        metadata: the tables that :meth:`create_all`, the ``flask uow`` commands and the test plugin work on.
+
+    Example:
+        >>> from flask import Flask
+        >>> from sqlalchemy import select, text
+        >>> uow = UnitOfWork()
+        >>> app = Flask(__name__)
+        >>> app.config["UNITOFWORK_DATABASES"] = "sqlite://"
+        >>> uow.init_app(app)
+        >>> @app.get("/answer")
+        ... def answer():
+        ...     return str(uow.session.scalar(text("SELECT 6 * 7")))
+        >>> app.test_client().get("/answer").text
+        '42'
+    """
+
+    def __init__(self, app: Flask | None = None, *, metadata: MetaData | None = None) -> None:
+        self._metadata = metadata
+        self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
+        self._units = Units(self, self.scope)
+        self.registry = Registry(self._units)
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Read the app's ``UNITOFWORK_`` settings, make its engines, and settle its requests from now on.
+
+        No connection is made yet. Where this raises, nothing of the app has been changed.
+
+        Args:
+            app: the app; its configuration must be complete.
+
+        Raises:
+            AlreadyInitializedError: the app has a UnitOfWork already.
+            ConfigurationError: a setting is missing, unknown or wrong, or a database driver is not installed.
+        """
+        if EXTENSION in app.extensions:
+            raise AlreadyInitializedError(
+                f"The app {app.import_name!r} already has a UnitOfWork, and one app has one."
+                " Import that one and use it; it may be initialised on many apps."
+            )
+        settings = Settings.from_config(app.config, instance_path=app.instance_path)
+        engines = Engines(settings, application_name=app.name)
+        router = Router(engines)
+        sessions = _session_factory(settings)
+        state = AppState(settings, engines, router, sessions, settings.commit_policy or below_400)
+
+        app.extensions[EXTENSION] = self
+        app.extensions[APP_STATE] = state
+        self._apps.add(app)
+        weakref.finalize(app, engines.dispose)
+        Dispatch(app, state, self._units).install()
+        if settings.nested_context == "join":
+            join_nested_contexts(app)
+
+    # -- the unit in progress ------------------------------------------------------------------------------------
+
+    @property
+    def session(self) -> Session:
+        """The session of the current scope, made when it is first used.
+
+        Raises:
+            OutsideScopeError: there is no request, app context or ``scope()`` block here.
+        """
+        return self._units.current().session
+
+    @property
+    def current(self) -> Unit:
+        """The unit of work in progress.
+
+        Raises:
+            OutsideScopeError: there is no request, app context or ``scope()`` block here.
+        """
+        return self._units.current()
+
+    def doom(self, reason: str) -> None:
+        """See to it that the unit is rolled back, whatever the response. The response stays as it is.
+
+        Args:
+            reason: in words, for whoever asks later why nothing was committed.
+        """
+        self._units.current().doom(f"uow.doom({reason!r}) asked for it")
+
+    # -- demarcation ---------------------------------------------------------------------------------------------
+
+    def scope(self, app: Flask | None = None) -> Scope:
+        """A unit of work of its own, anywhere: in a thread, a job, a script, or inside another unit.
+
+        A context manager and a decorator. Committed when it ends well, rolled back when an exception leaves it.
+
+        Args:
+            app: the app to work for. By default the current one; where there is no app context, the only one.
+
+        Raises:
+            OutsideScopeError: on entering it, where the app is not obvious.
+
+        Example:
+            ::
+
+                with uow.scope(app) as session:
+                    session.add(Product(name="Tea"))
+        """
+        return Scope(self._units, lambda: self._apps, app)
+
+    def transaction(self) -> Transaction:
+        """Join the transaction in progress, else begin one. The outermost commits, or rolls back.
+
+        A context manager and a decorator. A request that is committed by its success counts as the outermost.
+        """
+        return Transaction(self._units.current, is_answer)
+
+    def savepoint(self) -> Savepoint:
+        """Part of the work that may fail while the rest goes on. A context manager only.
+
+        Example:
+            ::
+
+                try:
+                    with uow.savepoint():
+                        uow.session.add(Subscriber(email=email))
+                except IntegrityError:
+                    pass  # subscribed already
+        """
+        return Savepoint(self._units.current, is_answer)
+
+    def explicit_commit(self, view: V) -> V:
+        """Turn commit on success off for a view: only what its code commits is kept. A decorator."""
+        return explicit_commit(view)
+
+    # -- hooks ---------------------------------------------------------------------------------------------------
+
+    def before_commit(self, function: F) -> F:
+        """Run *function* before the unit is committed. It may still write, or doom; an exception rolls back."""
+        unit = self._units.current()
+        unit.hooks.before_commit.append(unit.hook(function))
+        return function
+
+    def on_commit(self, function: F, *, robust: bool = True) -> F:
+        """Run *function* after the unit was committed, before the response leaves; never if it is not.
+
+        It gets a session of its own, which is committed after it.
+
+        Args:
+            function: called without arguments.
+            robust: log its failure and go on. Otherwise the failure is raised after all hooks ran; the commit stands.
+        """
+        unit = self._units.current()
+        unit.hooks.after_commit.append(unit.hook(function, robust=robust))
+        return function
+
+    def on_rollback(self, function: F) -> F:
+        """Run *function* after the unit was rolled back. It gets a session of its own, which is committed after it."""
+        unit = self._units.current()
+        unit.hooks.after_rollback.append(unit.hook(function))
+        return function
+
+    # -- databases -----------------------------------------------------------------------------------------------
+
+    @property
+    def engines(self) -> Mapping[str, Engine]:
+        """The engines of the current app, by name."""
+        return self._engines()
+
+    @property
+    def engine(self) -> Engine:
+        """The default engine of the current app."""
+        return self._engines()[DEFAULT_BIND]
+
+    def get_engine(self, name: str = DEFAULT_BIND) -> Engine:
+        """An engine of the current app.
+
+        Raises:
+            UnknownBindError: there is no database of that name.
+        """
+        return self._engines()[name]
+
+    @property
+    def metadata(self) -> MetaData:
+        """The tables that :meth:`create_all`, the ``flask uow`` commands and the test plugin work on.
+
+        Raises:
+            ConfigurationError: the UnitOfWork was made without any.
+        """
+        if self._metadata is None:
+            raise ConfigurationError(
+                "This UnitOfWork has no metadata, so it does not know your tables."
+                " Write UnitOfWork(metadata=Base.metadata), with Base your models' declarative base."
+            )
+        return self._metadata
+
+    def create_all(self) -> None:
+        """Create the tables that do not exist yet, each on the database of its bind key.
+
+        Raises:
+            UnknownBindError: a bind key names no database; nothing has been created then.
+        """
+        create_all(self.metadata, self._engines())
+
+    def drop_all(self) -> None:
+        """Drop all tables, each on the database of its bind key.
+
+        Raises:
+            UnknownBindError: a bind key names no database; nothing has been dropped then.
+        """
+        drop_all(self.metadata, self._engines())
+
+    def dispose(self) -> None:
+        """Close the pooled connections of the current app."""
+        self._engines().dispose()
+
+    def _engines(self) -> Engines:
+        return self._units.app_state(self._units.current_app()).engines
+
+
+def _session_factory(settings: Settings) -> sessionmaker[Session]:
+    options = {"twophase": settings.two_phase, **settings.session_options}
+    session_class = options.pop("class_", Session)
+    if not (isinstance(session_class, type) and issubclass(session_class, Session)):
+        raise ConfigurationError(
+            'UNITOFWORK_SESSION_OPTIONS["class_"] must be a subclass of flask_unitofwork.Session, which knows its unit.'
+        )
+    return sessionmaker(class_=session_class, **options)
