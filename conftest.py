@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from doctest import ELLIPSIS
 from typing import Any
 
@@ -26,9 +27,14 @@ pytest_collect_file = collect_examples(
 )
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the blocks of a page together: they build on one another, so one xdist worker must run them all."""
-    for item in items:
-        if isinstance(item, SybilItem):
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Keep a page's blocks together and in order: they build on one another.
+
+    One xdist worker runs them all, and plugins that shuffle tests leave them alone.
+    """
+    examples = [item for item in items if isinstance(item, SybilItem)]
+    for item in examples:
+        item.add_marker(pytest.mark.xdist_group(str(item.path)))
+    yield
+    items[:] = [item for item in items if not isinstance(item, SybilItem)] + examples
