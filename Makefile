@@ -4,6 +4,7 @@ PYTHON ?= python3
 PORT ?= 5000
 VENV ?= .venv
 PYTEST_ARGS ?=
+RUN_ARGS ?=
 
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --require-virtualenv
@@ -45,9 +46,9 @@ $(VENV)/.dev: pyproject.toml $(VENV)/.created
 # app takes the shell's place (`exec`), so that whoever ends make ends the app.
 run: $(VENV)/.run ## start the Corner Shop on http://127.0.0.1:5000 (PORT=5001 for another port)
 	@if $(PY) -c 'import os, sys; sys.exit(not (os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp()))'; then \
-		set -m; $(PY) -m example_app --port $(PORT); exit $$?; \
+		set -m; $(PY) -m example_app --port $(PORT) $(RUN_ARGS); exit $$?; \
 	else \
-		exec $(PY) -m example_app --port $(PORT); \
+		exec $(PY) -m example_app --port $(PORT) $(RUN_ARGS); \
 	fi
 
 test: $(VENV)/.dev ## run the whole test suite, and hold the package to its coverage (PYTEST_ARGS=… for pytest)

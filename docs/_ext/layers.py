@@ -26,8 +26,8 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PACKAGE: Final = "flask_unitofwork"
 
 _WIDTH: Final = 760
-_ROW: Final = 64
-_GAP: Final = 14
+_ROW: Final = 50
+_GAP: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def _first_sentence(module: str) -> str:
     path = ROOT.joinpath(*module.split("."))
     source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     docstring = ast.get_docstring(ast.parse(source.read_text())) or ""
-    return docstring.split("\n", 1)[0]
+    return docstring.split("\n", 1)[0].replace("`", "")
 
 
 def draw(rows: list[list[Box]]) -> str:
@@ -102,7 +102,7 @@ def draw(rows: list[list[Box]]) -> str:
         width = (_WIDTH - _GAP * (len(row) - 1)) / len(row)
         for place, box in enumerate(row):
             left = place * (width + _GAP)
-            parts.append(_box(box, left, top, width, with_sentence=len(row) == 1))
+            parts.append(_box(box, left, top, width))
         top += _ROW
     names = ", ".join(box.name for row in rows for box in row)
     return (
@@ -112,13 +112,12 @@ def draw(rows: list[list[Box]]) -> str:
     )
 
 
-def _box(box: Box, left: float, top: float, width: float, *, with_sentence: bool) -> str:
+def _box(box: Box, left: float, top: float, width: float) -> str:
     height = _ROW - _GAP
-    name_y = top + (21 if with_sentence else height / 2 + 5)
-    sentence = f'<text class="sentence" x="{left + 14}" y="{top + 39}">{escape(box.sentence)}</text>'
     return (
-        f'<g><title>{escape(box.sentence)}</title><rect x="{left}" y="{top}" width="{width}" height="{height}" rx="5"/>'
-        f'<text class="name" x="{left + 14}" y="{name_y}">{escape(box.name)}</text>{sentence if with_sentence else ""}</g>'
+        f"<g><title>{escape(box.sentence)}</title>"
+        f'<rect x="{left}" y="{top}" width="{width}" height="{height}" rx="5"/>'
+        f'<text class="name" x="{left + width / 2}" y="{top + height / 2 + 5}" text-anchor="middle">{box.name}</text></g>'
     )
 
 
