@@ -110,9 +110,15 @@ class Session(orm.Session):
         Raises:
             DemarcationError: inside a ``transaction()`` or ``savepoint()`` block, where an exception does that.
         """
-        if self.owner is not None:
-            self.owner.check_demarcation("rollback")
+        if self.owner is None:
+            super().rollback()
+            return
+        self.owner.check_demarcation("rollback")
+        begun = self.in_transaction()
         super().rollback()
+        if not begun:
+            # No transaction ended, but what waits for a rollback (hooks, a doom) has had it.
+            self.owner.transaction_ended(committed=False)
 
 
 # -- what SQLAlchemy's events say, told to the owner -----------------------------------------------------------------

@@ -222,6 +222,12 @@ class Unit:
         savepoint = None if self._session is None else self._session.get_nested_transaction()
         return Hook(function, robust, savepoint)
 
+    @property
+    def waiting_hooks(self) -> list[str]:
+        """The names of the after-commit hooks that wait for a commit, where no transaction is open."""
+        in_transaction = self._session is not None and self._session.in_transaction()
+        return [hook.name for hook in self._hooks.after_commit] if self._hooks and not in_transaction else []
+
     # -- outcome -------------------------------------------------------------------------------------------------
 
     @property
@@ -274,11 +280,10 @@ class Unit:
     def rollback(self) -> None:
         """Roll back, drop the after-commit hooks, and run the after-rollback hooks. Blocks that were left open are over."""
         self._depth = 0
-        session = self._session
-        if session is not None and session.in_transaction():
-            session.rollback()
-        else:
+        if self._session is None:
             self.transaction_ended(committed=False)
+        else:
+            self._session.rollback()
 
     @property
     def is_idle(self) -> bool:

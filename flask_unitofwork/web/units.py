@@ -169,14 +169,25 @@ class Units:
         if unit is None:
             return
         try:
-            if unit.has_uncommitted_work and not (failed or unit.doomed):
-                logger.warning(
-                    "An app context ended with work that nobody committed, so it is rolled back: %s."
-                    " Write uow.session.commit(), or with uow.scope(): … around the work.",
-                    unit.describe_uncommitted_work(),
-                )
+            if not (failed or unit.doomed):
+                _report_unfinished(context.app, unit)
         finally:
             unit.close()
+
+
+def _report_unfinished(app: Flask, unit: Unit) -> None:
+    """Say what the end of a context drops, where nothing failed."""
+    if unit.has_uncommitted_work:
+        logger.warning(
+            "An app context ended with work that nobody committed, so it is rolled back: %s."
+            " Write uow.session.commit(), or with uow.scope(): … around the work.",
+            unit.describe_uncommitted_work(),
+        )
+    if unit.waiting_hooks and (app.debug or app.testing):
+        logger.warning(
+            "An app context ended, and these on_commit hooks never ran: %s. No commit followed their registration.",
+            ", ".join(unit.waiting_hooks),
+        )
 
 
 def _required_context() -> AppContext:

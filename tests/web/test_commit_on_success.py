@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 
 from flask_unitofwork import DoomedError, LostWriteError, UnitOfWork
 
-from .conftest import Item, MakeStage, Stage
+from tests.stage import Item, MakeStage, Stage
 
 Body = Callable[[], ResponseReturnValue]
 

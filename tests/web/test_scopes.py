@@ -25,7 +25,7 @@ from flask_unitofwork import (
     UnitOfWork,
 )
 
-from .conftest import Item, MakeStage, Stage
+from tests.stage import Item, MakeStage, Stage
 
 
 class TestOutsideAnyScope:

@@ -19,7 +19,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from flask_unitofwork import AbandonedStreamWarning, ReadOnlyError
 
-from .conftest import Item, MakeStage, Stage
+from tests.stage import Item, MakeStage, Stage
 
 
 class TestACommit:

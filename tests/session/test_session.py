@@ -1,0 +1,154 @@
+"""The Session on its own, and what it adds in an app: routing by bind key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, create_engine, insert, select, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column
+from sqlalchemy.orm.exc import UnmappedClassError
+
+from flask_unitofwork import Session, UnitOfWork, UnknownBindError
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Product(Base):
+    __tablename__ = "product"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(50))
+
+
+class Entry(Base):
+    """Lives in the database "audit" by its class."""
+
+    __tablename__ = "entry"
+    __bind_key__ = "audit"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(50))
+
+
+# Lives in the database "audit" by its table.
+visit = Table(
+    "visit", Base.metadata, Column("id", Integer, primary_key=True), Column("path", String(50)), info={"bind_key": "audit"}
+)
+
+
+class Nowhere(DeclarativeBase):
+    metadata = MetaData(info={"bind_key": "archive"})
+
+
+class Old(Nowhere):
+    __tablename__ = "old"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+class TestOnItsOwn:
+    def test_is_sqlalchemy_s(self, sqlite_url: str) -> None:
+        engine = create_engine(sqlite_url)
+        Product.__table__.create(engine)
+        with Session(engine) as session, session.begin():
+            session.add(Product(name="tea"))
+        with Session(bind=engine) as session:
+            assert session.scalars(select(Product.name)).all() == ["tea"]
+            session.add(Product(name="coffee"))
+            session.rollback()
+            session.commit()
+            assert session.get_bind() is engine
+        engine.dispose()
+
+
+@pytest.fixture
+def shop(database_url: str, another_url: Callable[[], str]) -> Flask:
+    shop = Flask("shop")
+    shop.config["UNITOFWORK_DATABASES"] = {"default": database_url, "audit": another_url()}
+    return shop
+
+
+@pytest.fixture
+def uow(shop: Flask) -> UnitOfWork:
+    uow = UnitOfWork(shop, metadata=Base.metadata)
+    with shop.app_context():
+        uow.create_all()
+    return uow
+
+
+def count(engine: Engine, table: str) -> int:
+    with engine.connect() as connection:
+        return connection.scalar(text(f"SELECT count(*) FROM {table}")) or 0
+
+
+class TestRouting:
+    def test_sends_each_model_and_table_to_the_database_of_its_bind_key(self, shop: Flask, uow: UnitOfWork) -> None:
+        with uow.scope(shop) as session:
+            session.add_all([Product(name="tea"), Entry(name="tea was added")])
+            session.execute(insert(visit).values(path="/"))
+        with shop.app_context():
+            default, audit = uow.engine, uow.get_engine("audit")
+            assert [count(default, "product"), count(audit, "entry"), count(audit, "visit")] == [1, 1, 1]
+            session = uow.session
+            assert session.scalars(select(Entry.name)).all() == ["tea was added"]
+            assert session.scalars(select(aliased(Entry).name)).all() == ["tea was added"]
+            assert session.scalars(select(visit.c.path)).all() == ["/"]
+            assert session.get_bind(Product).pool is default.pool
+            assert session.get_bind(Entry).pool is audit.pool
+            assert session.get_bind(clause=select(visit)).pool is audit.pool
+            assert session.get_bind().pool is default.pool
+            session.close()
+            uow.drop_all()
+            uow.dispose()
+
+    def test_rolls_all_databases_back_together(self, shop: Flask, uow: UnitOfWork) -> None:
+        with pytest.raises(LookupError), uow.scope(shop) as session:
+            session.add_all([Product(name="tea"), Entry(name="tea was added")])
+            session.flush()
+            raise LookupError
+        with shop.app_context():
+            assert [count(uow.engine, "product"), count(uow.get_engine("audit"), "entry")] == [0, 0]
+            uow.dispose()
+
+    def test_lets_explicit_bind_arguments_win(self, shop: Flask, uow: UnitOfWork) -> None:
+        with shop.app_context():
+            audit = uow.get_engine("audit")
+            names = uow.session.scalars(select(Entry.name), bind_arguments={"bind": audit})
+            assert names.all() == []
+            assert uow.session.get_bind(Product, bind=audit) is audit
+            uow.session.close()
+            uow.dispose()
+
+    def test_takes_sqlalchemy_s_binds_and_falls_back_to_bind_keys(self, shop: Flask, database_url: str) -> None:
+        special = create_engine(database_url)
+        shop.config["UNITOFWORK_SESSION_OPTIONS"] = {"binds": {Product: special}}
+        uow = UnitOfWork(shop)
+        with shop.app_context():
+            assert uow.session.get_bind(Product) is special
+            assert uow.session.get_bind(Entry) is uow.get_engine("audit")
+
+    def test_of_an_unknown_bind_key_is_an_error_before_any_statement(self, shop: Flask, uow: UnitOfWork) -> None:
+        with shop.app_context():
+            with pytest.raises(UnknownBindError, match="archive"):
+                uow.session.get(Old, 1)
+            with pytest.raises(UnknownBindError, match="archive"):
+                uow.session.execute(select(Nowhere.metadata.tables["old"]))
+            with pytest.raises(UnknownBindError, match="archive"):
+                UnknownEngines = UnitOfWork(metadata=Nowhere.metadata)
+                other = Flask("other")
+                other.config["UNITOFWORK_DATABASES"] = "sqlite://"
+                UnknownEngines.init_app(other)
+                with other.app_context():
+                    UnknownEngines.create_all()
+            uow.session.close()
+            uow.dispose()
+
+    def test_of_a_class_that_is_not_mapped_is_sqlalchemy_s_error(self, shop: Flask, uow: UnitOfWork) -> None:
+        with shop.app_context():
+            with pytest.raises(UnmappedClassError):
+                uow.session.get_bind(Flask)
+            uow.dispose()

@@ -1,0 +1,82 @@
+"""Runs pytest on small generated projects, as a user has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+APP = '''
+import os
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import String
+from flask_unitofwork import UnitOfWork
+
+class Base(DeclarativeBase):
+    pass
+
+class Item(Base):
+    __tablename__ = "item"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(50), unique=True)
+
+uow = UnitOfWork(metadata=Base.metadata)
+
+def create_app():
+    app = Flask("shop")
+    app.config.update(UNITOFWORK_DATABASES=os.environ["SHOP_DATABASE"], PROPAGATE_EXCEPTIONS=False)
+    uow.init_app(app)
+
+    @app.post("/items/<name>")
+    def add(name):
+        uow.session.add(Item(name=name))
+        return "added", 201
+
+    @app.post("/refused/<name>")
+    def refuse(name):
+        uow.session.add(Item(name=name))
+        uow.session.flush()
+        return "refused", 409
+
+    @app.get("/items")
+    def names():
+        return list(uow.session.scalars(select(Item.name).order_by(Item.id)))
+
+    app.register_error_handler(IntegrityError, lambda error: ("taken", 409))
+    return app
+'''
+
+CONFTEST = '''
+import pytest
+from shop import create_app, uow
+
+@pytest.fixture(scope="{scope}")
+def app():
+    app = create_app()
+    with app.app_context():
+        uow.create_all()
+    yield app
+    with app.app_context():
+        uow.dispose()
+'''
+
+Project = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Project:
+    """Run pytest on a project with an app, a conftest and the given tests."""
+
+    def run(tests: str, *arguments: str, scope: str = "function") -> pytest.RunResult:
+        monkeypatch.setenv("SHOP_DATABASE", database_url)
+        pytester.makepyfile(shop=APP, test_shop="import pytest\nfrom shop import *\n" + tests)
+        pytester.makeconftest(CONFTEST.format(scope=scope))
+        return pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error", *arguments)
+
+    return run
