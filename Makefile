@@ -51,9 +51,10 @@ run: $(VENV)/.run ## start the Corner Shop on http://127.0.0.1:5000 (PORT=5001 f
 		exec $(PY) -m example_app --port $(PORT) $(RUN_ARGS); \
 	fi
 
+# loadfile: the blocks of a page of documentation build on one another, so one worker runs them all.
 test: $(VENV)/.dev ## run the whole test suite, and hold the package to its coverage (PYTEST_ARGS=… for pytest)
 	@rm -f .coverage .coverage.*
-	$(PY) -m coverage run -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+	$(PY) -m coverage run -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 	@$(PY) -m coverage combine --quiet
 	$(PY) -m coverage report
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from doctest import ELLIPSIS
 from typing import Any
 
@@ -27,14 +26,9 @@ pytest_collect_file = collect_examples(
 )
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Keep a page's blocks together and in order: they build on one another.
-
-    One xdist worker runs them all, and plugins that shuffle tests leave them alone.
-    """
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a page's blocks together and in order, whatever shuffles the tests: they build on one another."""
     examples = [item for item in items if isinstance(item, SybilItem)]
-    for item in examples:
-        item.add_marker(pytest.mark.xdist_group(str(item.path)))
-    yield
-    items[:] = [item for item in items if not isinstance(item, SybilItem)] + examples
+    examples.sort(key=lambda item: (item.path, item.example.start))
+    items[:] = [*(item for item in items if not isinstance(item, SybilItem)), *examples]
