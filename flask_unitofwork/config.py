@@ -13,13 +13,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, cast
+from urllib.parse import quote
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from .exceptions import ConfigurationError
 
-__all__ = ["DEFAULT_BIND", "DatabaseSettings", "Settings"]
+__all__ = ["DEFAULT_BIND", "DatabaseSettings", "Settings", "is_sqlite_uri"]
 
 DEFAULT_BIND: Final = "default"
 PREFIX: Final = "UNITOFWORK_"
@@ -101,7 +102,7 @@ class Settings:
         }
         databases: dict[str, DatabaseSettings] = values.pop("databases")
         _refuse_unavailable(values)
-        folder = Path(instance_path)
+        folder = Path(instance_path).absolute()
         return cls(
             databases=MappingProxyType({name: _anchored(one, folder) for name, one in databases.items()}),
             instance_path=folder,
@@ -156,7 +157,7 @@ def _seconds(key: str, value: object) -> float:
 def _callable(key: str, value: object) -> Callable[[Any], bool]:
     if not callable(value):
         raise _wrong(key, "a callable that takes the response and returns True to commit", value)
-    return value
+    return cast(Callable[[Any], bool], value)
 
 
 def _options(key: str, value: object) -> Mapping[str, Any]:
@@ -165,6 +166,13 @@ def _options(key: str, value: object) -> Mapping[str, Any]:
     ):
         raise _wrong(key, "a dict whose keys are option names", value)
     return MappingProxyType(dict(cast(Mapping[str, Any], value)))
+
+
+def _engine_options(key: str, value: object) -> Mapping[str, Any]:
+    options = _options(key, value)
+    if "connect_args" in options:
+        _options(f'{key}["connect_args"]', options["connect_args"])
+    return options
 
 
 def _one_of(*choices: str) -> Callable[[str, object], str]:
@@ -213,7 +221,7 @@ def _database(key: str, name: object, value: object) -> DatabaseSettings:
         raise ConfigurationError(f"{key}: a database's name must be a non-empty str.")
     if not isinstance(value, Mapping):
         return DatabaseSettings(name=name, url=_url(key, value))
-    options = dict(_options(key, cast(object, value)))
+    options = dict(_engine_options(key, cast(object, value)))
     if "url" not in options:
         raise ConfigurationError(f'{key} has no "url". Write {{"url": "sqlite:///app.db"}}, or the URL alone.')
     url = _url(f'{key}["url"]', options.pop("url"))
@@ -244,11 +252,19 @@ def _anchored_url(url: URL, folder: Path) -> URL:
     path = url.database
     if url.get_backend_name() != "sqlite" or not path or path == ":memory:":
         return url
-    if path.startswith("file:"):
-        name = path.removeprefix("file:")
-        in_memory = not name or name.startswith(":memory:") or url.query.get("mode") == "memory"
-        return url if in_memory else url.set(database=f"file:{folder / name}")
-    return url.set(database=str(folder / path))
+    if not is_sqlite_uri(url):
+        return url.set(database=str(folder / path))
+    name = path.removeprefix("file:")
+    in_memory = not name or name.startswith(":memory:") or url.query.get("mode") == "memory"
+    if in_memory or name.startswith("/") or name == path:
+        return url
+    # In a URI, % and ? have a meaning that they do not have in the folder's name.
+    return url.set(database=f"file:{quote(str(folder))}/{name}")
+
+
+def is_sqlite_uri(url: URL) -> bool:
+    """Whether SQLite will read the database's name as a URI (``file:…``): the driver is told so by ``uri=true``."""
+    return str(url.query.get("uri", "")).lower() in {"1", "on", "t", "true", "y", "yes"}
 
 
 _UNAVAILABLE: Final[Mapping[str, object]] = {"attempts": 1, "record_statements": False, "inspector": False}
@@ -258,7 +274,7 @@ _READERS: Final[Mapping[str, Callable[[str, object], Any]]] = {
     "UNITOFWORK_COMMIT": _one_of("success", "explicit"),
     "UNITOFWORK_COMMIT_POLICY": _callable,
     "UNITOFWORK_DATABASES": _databases,
-    "UNITOFWORK_ENGINE_OPTIONS": _options,
+    "UNITOFWORK_ENGINE_OPTIONS": _engine_options,
     "UNITOFWORK_INSPECTOR": _flag,
     "UNITOFWORK_LOCK_TIMEOUT": _seconds,
     "UNITOFWORK_NESTED_CONTEXT": _one_of("isolate", "join"),

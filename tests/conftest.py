@@ -26,7 +26,7 @@ With ``UNITOFWORK_TEST_REQUIRE_ALL=1`` a missing server is a failure, not a skip
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, Protocol
@@ -124,7 +124,7 @@ def database_server(request: pytest.FixtureRequest) -> Server:
 
 
 @contextmanager
-def _borrowed(server: Server) -> Iterator[str]:
+def _borrowed(server: Server) -> Generator[str]:
     url = server.borrow()
     try:
         yield url.render_as_string(hide_password=False)
@@ -165,7 +165,7 @@ def mariadb_url(mariadb_server: MariaDB) -> Iterator[str]:
 @pytest.fixture
 def outside() -> Outside:
     @contextmanager
-    def connect(database: Engine | URL | str) -> Iterator[Connection]:
+    def connect(database: Engine | URL | str) -> Generator[Connection]:
         url = database.url if isinstance(database, Engine) else make_url(database)
         if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
             message = "an in-memory database is its engine's alone: pass the engine, not the URL"

@@ -9,7 +9,8 @@ from sqlalchemy import Engine
 
 from ..config import DEFAULT_BIND, DatabaseSettings, Settings
 from ..exceptions import ConfigurationError, UnknownBindError
-from . import fork, mysql, postgresql, sqlite
+from . import mysql, postgresql, sqlite
+from .fork import protect
 from .plan import EnginePlan
 from .statements import refuse_writes
 from .written import watch_writes
@@ -18,8 +19,15 @@ __all__ = ["Engines"]
 
 _T = TypeVar("_T")
 
-# SQLAlchemy's name of a kind of database → what builds an engine with defaults for the web. Any other kind of
-# database works too, as create_engine makes it.
+
+def _build(plan: EnginePlan) -> Engine:
+    """An engine for a kind of database that this package has no defaults for."""
+    engine = plan.create_engine()
+    protect(engine)
+    return engine
+
+
+# SQLAlchemy's name of a kind of database → what builds an engine with defaults for the web.
 _BUILDERS: Final[Mapping[str, Callable[[EnginePlan], Engine]]] = {
     "sqlite": sqlite.build,
     "postgresql": postgresql.build,
@@ -55,8 +63,7 @@ class Engines(Mapping[str, Engine]):
         self._views: dict[tuple[str, bool, bool], Engine] = {}
         for name, database in settings.databases.items():
             plan = EnginePlan.of(database, settings, application_name=application_name)
-            self._engines[name] = _BUILDERS.get(plan.url.get_backend_name(), EnginePlan.create_engine)(plan)
-            fork.protect(self._engines[name])
+            self._engines[name] = _BUILDERS.get(plan.url.get_backend_name(), _build)(plan)
             watch_writes(self._engines[name])
 
     def __getitem__(self, name: str) -> Engine:

@@ -1,7 +1,193 @@
-"""placeholder"""
+"""What a fork does to pools: the child never uses its parent's connections, and the parent never notices.
 
-from sqlalchemy import Engine
+A connection is one conversation over one socket; if parent and child both speak, both read garbage. So in the child
+
+* every engine gets an empty pool, before any other code runs;
+* a connection that was in use at the fork looks invalidated to whoever held it: SQLAlchemy says so, and connects
+  anew after a rollback;
+* the inherited socket is replaced by one that leads nowhere, so that not even a driver's destructor or an open
+  cursor can send a byte to the parent's server, and the connection itself is never finalised.
+
+SQLite's connections are files and not sockets, which is worse: see :mod:`flask_unitofwork.database.sqlite_fork`.
+
+Engines are known here as long as somebody else keeps them, and no longer.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from typing import Any, Final, NamedTuple, Protocol
+from weakref import WeakKeyDictionary, WeakSet
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.pool import ConnectionPoolEntry
+
+__all__ = ["Inheritance", "protect"]
 
 
-def protect(engine: Engine) -> None:
-    pass
+class Inheritance(Protocol):
+    """How the connections of a kind of database are dealt with around a fork."""
+
+    def before_fork(self, engine: Engine, records: Collection[ConnectionPoolEntry]) -> None:
+        """In the parent, before it forks: make what is left to the child as little as possible.
+
+        Args:
+            engine: whose connections they are.
+            records: the places of its pool, in use or not, connected or not.
+        """
+        ...
+
+    def in_child(self, connection: Any, info: Mapping[str, Any]) -> None:
+        """In the child: make *connection*, a driver's, harmless. *info* is what was noted on it."""
+        ...
+
+
+class _Protected(NamedTuple):
+    inheritance: Inheritance
+    records: WeakSet[ConnectionPoolEntry]
+
+
+class _Inherited(NamedTuple):
+    inheritance: Inheritance
+    record: ConnectionPoolEntry
+    connection: Any
+
+
+# Held over the fork, so that no thread is changing the engines or their records meanwhile.
+_lock: Final = threading.RLock()
+_engines: Final[WeakKeyDictionary[Engine, _Protected]] = WeakKeyDictionary()
+_inherited: Final[list[_Inherited]] = []
+_kept: Final[list[object]] = []
+_HOLDER: Final = "unitofwork_holder"
+
+
+class _Sockets:
+    """The way with drivers that speak to a server."""
+
+    def before_fork(self, engine: Engine, records: Collection[ConnectionPoolEntry]) -> None:
+        """Nothing: to close idle connections would cost the parent new ones, and gain the child nothing."""
+
+    def in_child(self, connection: Any, info: Mapping[str, Any]) -> None:  # noqa: ARG002  # SQLite's way needs it
+        """Let the connection's descriptor, in this process, be a socket whose other end is closed."""
+        with suppress(Exception):  # the driver has closed it by itself, or tells nobody its descriptor
+            descriptor = _descriptor(connection)
+            here, there = socket.socketpair()
+            with here, there:
+                os.dup2(here.fileno(), descriptor, inheritable=False)
+
+
+def _descriptor(connection: Any) -> int:
+    """The descriptor of a driver's connection: psycopg, psycopg2 and mysqlclient tell it, PyMySQL does not."""
+    owner = connection if hasattr(connection, "fileno") else connection._sock
+    number: int = owner.fileno()
+    return number
+
+
+def protect(engine: Engine, inheritance: Inheritance | None = None) -> None:
+    """See to it that forks do no harm to the connections that *engine* will make.
+
+    Args:
+        engine: it is not kept alive by this.
+        inheritance: how its connections are dealt with; None for those of a server.
+    """
+    records: WeakSet[ConnectionPoolEntry] = WeakSet()
+
+    def remember(_connection: object, record: ConnectionPoolEntry) -> None:
+        with _lock:
+            records.add(record)
+
+    # First of all listeners: from here on the connection may be used.
+    event.listen(engine, "connect", remember, insert=True)
+    event.listen(engine, "engine_connect", _remember_holder)
+    with _lock:
+        _engines[engine] = _Protected(inheritance or _Sockets(), records)
+
+
+def _remember_holder(connection: Connection) -> None:
+    connection.info[_HOLDER] = weakref.ref(connection)
+
+
+def _keep_for_ever(one: object) -> None:
+    """See to it that *one* is never finalised, not even when the interpreter ends."""
+    _kept.append(one)
+    _count_reference(one)
+
+
+# The interpreter empties lists when it ends. A reference that is counted but that nobody holds, it cannot drop.
+# (Other interpreters than CPython finalise nothing at their end.)
+_count_reference: Final[Callable[[object], object]] = (
+    (lambda one: ctypes.pythonapi.Py_IncRef(ctypes.py_object(one)))
+    if sys.implementation.name == "cpython"
+    else (lambda _one: None)
+)
+
+
+# -- around the fork -------------------------------------------------------------------------------------------------
+
+
+def _before() -> None:
+    _lock.acquire()
+    for engine, protected in list(_engines.items()):
+        records = list(protected.records)
+        with suppress(Exception):  # what cannot be tidied up is left to the child
+            protected.inheritance.before_fork(engine, records)
+        for record in records:
+            # A reference of our own: what other threads of the parent do cannot take it from the child.
+            if record.dbapi_connection is not None:
+                _inherited.append(_Inherited(protected.inheritance, record, record.dbapi_connection))
+
+
+def _after_in_parent() -> None:
+    _inherited.clear()
+    _lock.release()
+
+
+def _after_in_child() -> None:
+    try:
+        for engine in list(_engines):
+            # A new pool in place of the old, whose locks may be held by threads that do not exist here.
+            engine.dispose(close=False)
+        for inheritance, record, connection in _inherited:
+            _keep_for_ever(connection)
+            _disown(record)
+            _invalidate_holder(record)
+            inheritance.in_child(connection, record.info)
+    finally:
+        _inherited.clear()
+        _lock.release()
+
+
+def _disown(record: ConnectionPoolEntry) -> None:
+    """Part *record*, and who has checked it out, from its connection, without its pool.
+
+    ``PoolProxiedConnection.invalidate()`` and ``detach()`` do the same, but the one closes the connection and both
+    give the record back to its pool, whose locks may never be released here. Hence SQLAlchemy's private names
+    ``fairy_ref``, ``_finalizer`` and ``_connection_record``. They can change in any release:
+    ``tests/database/test_fork.py`` fails then.
+    """
+    entry: Any = record
+    proxy: Any = None if entry.fairy_ref is None else entry.fairy_ref()
+    entry.dbapi_connection = None
+    entry.fairy_ref = None
+    if proxy is not None:
+        proxy._finalizer.detach()
+        proxy._connection_record = None
+        proxy.dbapi_connection = None
+
+
+def _invalidate_holder(record: ConnectionPoolEntry) -> None:
+    """Tell the Connection that uses *record*, if one does, that it has lost what it was connected to."""
+    reference = record.info.get(_HOLDER)
+    holder: Connection | None = None if reference is None else reference()
+    if holder is not None and not holder.closed:
+        holder.invalidate()
+
+
+os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)

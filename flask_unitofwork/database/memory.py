@@ -16,6 +16,8 @@ from typing import Final
 
 from sqlalchemy import URL, Engine, event
 
+from ..config import is_sqlite_uri
+
 __all__ = ["BackingFile", "is_in_memory", "is_shared_cache"]
 
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108  # the folder inside is private
@@ -29,9 +31,18 @@ class BackingFile:
         self._folder = Path(tempfile.mkdtemp(prefix="unitofwork-", dir=_SHARED_MEMORY if in_memory else None))
         self._maker = os.getpid()
 
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self._folder / "memory.db"
+
     def url(self, url: URL) -> URL:
         """The URL of the file, with those arguments of *url* that are the driver's."""
-        return url.set(database=str(self._folder / "memory.db")).difference_update_query(["cache", "mode", "uri"])
+        return url.set(database=str(self.path)).difference_update_query(["cache", "mode", "uri"])
+
+    def delete(self) -> None:
+        """Delete it."""
+        _delete(self._folder, self._maker)
 
     def belong_to(self, engine: Engine) -> None:
         """Empty the database when *engine* is disposed of, and delete it when *engine* or the process is gone."""
@@ -49,14 +60,14 @@ class BackingFile:
 def is_in_memory(url: URL) -> bool:
     """Whether *url* is an SQLite database in memory that belongs to one connection."""
     name = url.database or ""
-    if not url.query.get("uri"):
+    if not is_sqlite_uri(url):
         return name in {"", ":memory:"}
     return (name in {"", "file:", "file::memory:"} or url.query.get("mode") == "memory") and not is_shared_cache(url)
 
 
 def is_shared_cache(url: URL) -> bool:
     """Whether *url* asks for SQLite's shared cache, by which connections share a database in memory."""
-    return url.query.get("cache") == "shared"
+    return is_sqlite_uri(url) and url.query.get("cache") == "shared"
 
 
 def _delete(folder: Path, maker: int) -> None:

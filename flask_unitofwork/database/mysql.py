@@ -6,11 +6,13 @@ connection that the server closed because it was idle, ``pool_recycle`` prevents
 
 from __future__ import annotations
 
+import re
 from math import ceil
 from typing import Any, Final
 
 from sqlalchemy import Engine, event
 
+from .fork import protect
 from .plan import EnginePlan
 
 __all__ = ["build"]
@@ -29,6 +31,7 @@ def build(plan: EnginePlan) -> Engine:
     """An engine for *plan*, with the defaults of this module where the user decided nothing else."""
     connect_args = _CONNECT_ARGS if plan.url.get_driver_name() in _DRIVERS else {}
     engine = plan.create_engine(connect_args=connect_args, pool_recycle=RECYCLE_SECONDS)
+    protect(engine)
 
     @event.listens_for(engine, "connect")
     def set_session_variables(connection: Any, _record: object) -> None:
@@ -59,5 +62,5 @@ def _variables(plan: EnginePlan, *, is_mariadb: bool) -> dict[str, str]:
         whole = max(1, ceil(plan.lock_timeout))
         variables["innodb_lock_wait_timeout"] = str(whole)
         variables["lock_wait_timeout"] = str(whole)
-    init_command = str(plan.decided("init_command") or "").lower()
-    return {name: value for name, value in variables.items() if name not in init_command}
+    own = set(re.findall(r"\w+", str(plan.decided("init_command")).lower()))
+    return {name: value for name, value in variables.items() if name not in own}

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from sqlalchemy import Engine, event
 
+from .fork import protect
 from .plan import EnginePlan
 
 __all__ = ["build"]
@@ -41,10 +42,12 @@ def build(plan: EnginePlan) -> Engine:
         engine = plan.create_engine()
         if timeouts:
             _set_on_connect(engine, timeouts)
-        return engine
-    # The fallback_ gives way to application_name in the URL, in connect_args and in the environment's PGAPPNAME.
-    connect_args: dict[str, Any] = {"fallback_application_name": plan.application_name, **_NETWORK}
-    return plan.create_engine(connect_args=connect_args, imposed=_startup_options(plan, timeouts))
+    else:
+        # The fallback_ gives way to application_name in the URL, in connect_args and in the environment's PGAPPNAME.
+        connect_args: dict[str, Any] = {"fallback_application_name": plan.application_name, **_NETWORK}
+        engine = plan.create_engine(connect_args=connect_args, imposed=_startup_options(plan, timeouts))
+    protect(engine)
+    return engine
 
 
 def _timeouts(plan: EnginePlan) -> dict[str, int]:

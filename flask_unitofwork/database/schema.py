@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 from sqlalchemy import Engine, MetaData, Table
-from sqlalchemy.orm import Mapper, configure_mappers
+from sqlalchemy.orm import Mapper, class_mapper, configure_mappers
 from sqlalchemy.sql.selectable import FromClause
 
 from ..config import DEFAULT_BIND
@@ -27,13 +27,13 @@ def table_bind_key(table: FromClause) -> str | None:
     return table.metadata.info.get("bind_key") if key is None else key
 
 
-def create_all(metadata: MetaData, engines: Mapping[str, Engine], *, models: Sequence[Mapper[object]] = ()) -> None:
+def create_all(metadata: MetaData, engines: Mapping[str, Engine], *, models: Iterable[type] = ()) -> None:
     """Create the tables of *metadata* that do not exist yet, each on the database of its bind key.
 
     Args:
         metadata: the tables.
         engines: the databases by name; tables without a bind key go to ``"default"``.
-        models: mappers whose ``__bind_key__`` says where their tables live, where ``table.info`` does not.
+        models: mapped classes whose ``__bind_key__`` says where their tables live, where ``table.info`` does not.
 
     Raises:
         UnknownBindError: a bind key names no database. Nothing has been created then.
@@ -41,16 +41,17 @@ def create_all(metadata: MetaData, engines: Mapping[str, Engine], *, models: Seq
     _on_each_bind(metadata, engines, models, metadata.create_all)
 
 
-def drop_all(metadata: MetaData, engines: Mapping[str, Engine], *, models: Sequence[Mapper[object]] = ()) -> None:
+def drop_all(metadata: MetaData, engines: Mapping[str, Engine], *, models: Iterable[type] = ()) -> None:
     """Drop the tables of *metadata*, each on the database of its bind key. The arguments are those of `create_all`."""
     _on_each_bind(metadata, engines, models, metadata.drop_all)
 
 
 def _on_each_bind(
-    metadata: MetaData, engines: Mapping[str, Engine], models: Sequence[Mapper[object]], act: Callable[..., None]
+    metadata: MetaData, engines: Mapping[str, Engine], models: Iterable[type], act: Callable[..., None]
 ) -> None:
     configure_mappers()
-    of_models = {table: model_bind_key(mapper) for mapper in models for table in mapper.tables}
+    mappers = [class_mapper(model) for model in models]
+    of_models = {table: model_bind_key(mapper) for mapper in mappers for table in mapper.tables}
     tables: dict[str, list[Table]] = {}
     for table in metadata.tables.values():
         key = table_bind_key(table) or of_models.get(table) or DEFAULT_BIND

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -30,8 +30,12 @@ from sqlalchemy import URL, Connection, Engine, ExceptionContext, event
 from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
+from ..config import is_sqlite_uri
+from ..exceptions import ConfigurationError
+from .fork import protect
 from .memory import BackingFile, is_in_memory, is_shared_cache
 from .plan import EnginePlan
+from .sqlite_fork import note_use, protect_file
 from .statements import Effect, effect_of
 
 __all__ = ["WRITE_OPTION", "build"]
@@ -50,18 +54,23 @@ _DEADLINE: Final = "unitofwork_deadline"
 
 def build(plan: EnginePlan) -> Engine:
     """An engine for *plan*, with the defaults of this module where the user decided nothing else."""
-    if plan.url.get_driver_name() != "pysqlite":
-        return plan.create_engine()
     in_memory = is_in_memory(plan.url) and "poolclass" not in plan.options and not plan.connects_itself
     if in_memory:
         file = BackingFile()
-        engine = plan.create_engine(url=file.url(plan.url))
+        try:
+            engine = plan.create_engine(url=file.url(plan.url))
+        except ConfigurationError:
+            file.delete()
+            raise
         file.belong_to(engine)
+        protect_file(engine, file.path)
     elif is_shared_cache(plan.url):
         engine = plan.create_engine(poolclass=QueuePool, connect_args={"check_same_thread": False})
+        protect(engine)
     else:
         engine = plan.create_engine()
         _make_folder_on_connect(engine, plan)
+        protect_file(engine, _file(engine.url))
     _configure_on_connect(engine, plan, durable=not in_memory)
     _begin_transactions(engine, plan.statement_timeout)
     return engine
@@ -86,7 +95,7 @@ def _make_folder_on_connect(engine: Engine, plan: EnginePlan) -> None:
 
 def _file(url: URL) -> Path:
     name = url.database or ""
-    return Path(unquote(name.removeprefix("file:"))) if url.query.get("uri") else Path(name)
+    return Path(unquote(name.removeprefix("file:"))) if is_sqlite_uri(url) else Path(name)
 
 
 def _configure_on_connect(engine: Engine, plan: EnginePlan, *, durable: bool) -> None:
@@ -111,7 +120,7 @@ def _configure_on_connect(engine: Engine, plan: EnginePlan, *, durable: bool) ->
 
 
 @contextmanager
-def _autocommit(connection: sqlite3.Connection) -> Iterator[None]:
+def _autocommit(connection: Any) -> Generator[None]:
     """Outside any transaction: with ``autocommit=False`` (Python 3.12) there is one from the start, unlike PRAGMA."""
     own = getattr(connection, "autocommit", None)
     if own is not False:
@@ -135,7 +144,7 @@ def _enter_wal(connection: sqlite3.Connection) -> bool:
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                return False
+                return False  # what is wrong, if it matters, the first statement will say
         else:
             return bool(mode == "wal")
         try:
@@ -154,6 +163,7 @@ def _begin_transactions(engine: Engine, statement_timeout: float | None) -> None
 
     def before(cursor: sqlite3.Cursor, statement: str, context: ExecutionContext) -> None:
         info = context.root_connection.info
+        note_use(info)
         if statement_timeout is not None:
             info[_DEADLINE].restart()
         connection = cursor.connection

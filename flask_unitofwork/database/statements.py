@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Final
 
 from sqlalchemy import Engine, event
@@ -57,29 +58,31 @@ _LOOKING_PRAGMAS: Final = re.compile(r"\w+_(?:check|info|list|xinfo)", re.IGNORE
 
 # What is skipped, and what is looked at: words and the punctuation that matters. MySQL runs what is in /*! … */, so
 # only the marks are skipped there. A backslash escapes in MySQL's strings, and elsewhere only in PostgreSQL's E'…'.
-_TOKEN: Final = r"""
+_PATTERN: Final = r"""
       --[^\n]* | /\*M?!\d* | /\*.*?\*/ | \$(?P<tag>[A-Za-z_]\w*|)\$.*?\$(?P=tag)\$
     | [eE]'(?:[^'\\]|''|\\.)*' | {strings} | `(?:[^`]|``)*` | \[[^\]]*\]
-    | (?P<token> [A-Za-z_][\w$]* | [();=] )
+    | (?P<symbol> [A-Za-z_][\w$]* | [();=] )
 """
 _ESCAPED: Final = r"""'(?:[^'\\]|''|\\.)*' | "(?:[^"\\]|""|\\.)*" """
 _PLAIN: Final = r"""'(?:[^']|'')*' | "(?:[^"]|"")*" """
-_TOKENS: Final = {
-    backslash: re.compile(_TOKEN.replace("{strings}", strings), re.VERBOSE | re.DOTALL)
+_PATTERNS: Final = {
+    backslash: re.compile(_PATTERN.replace("{strings}", strings), re.VERBOSE | re.DOTALL)
     for backslash, strings in ((True, _ESCAPED), (False, _PLAIN))
 }
 
 
 def effect_of(statement: str, context: ExecutionContext) -> Effect:
     """What *statement*, about to be executed in *context*, does."""
-    if context.isinsert or context.isupdate or context.isdelete:
-        return Effect.WRITE
-    # Not every database has FOR UPDATE in its SQL, but whoever wrote with_for_update() meant it.
-    if getattr(context.invoked_statement, "_for_update_arg", None) is not None:
-        return Effect.LOCK
-    # The compiled text is the same object each time; with the values of an IN () it would be another.
-    text = context.compiled.string if isinstance(context.compiled, SQLCompiler) else statement
-    return effect_of_text(text, backslash_escapes=context.dialect.name in {"mysql", "mariadb"})
+    compiled = context.compiled
+    if isinstance(compiled, SQLCompiler):
+        if compiled.isinsert or compiled.isupdate or compiled.isdelete:
+            return Effect.WRITE
+        # SQLite has no FOR UPDATE in its SQL, but whoever wrote with_for_update() meant it.
+        if getattr(context.invoked_statement, "_for_update_arg", None) is not None:
+            return Effect.LOCK
+        # This text is the same object each time, whose hash is known; what is sent has as many "?" as an IN has values.
+        statement = compiled.string
+    return effect_of_text(statement, backslash_escapes=context.dialect.name in {"mysql", "mariadb"})
 
 
 @lru_cache(maxsize=1024)
@@ -96,71 +99,72 @@ def effect_of_text(text: str, *, backslash_escapes: bool = False) -> Effect:
 def _statements(text: str, *, backslash_escapes: bool) -> Iterator[list[str]]:
     """The words and punctuation of each statement in *text*."""
     statement: list[str] = []
-    for match in _TOKENS[backslash_escapes].finditer(text):
-        token = match["token"]
-        if token == ";":
+    for match in _PATTERNS[backslash_escapes].finditer(text):
+        symbol = match["symbol"]
+        if symbol == ";":
             if statement:
                 yield statement
             statement = []
-        elif token is not None:
-            statement.append(token.upper())
+        elif symbol is not None:
+            statement.append(symbol.upper())
     if statement:
         yield statement
 
 
-def _effect(tokens: Sequence[str]) -> Effect:
+def _effect(symbols: Sequence[str]) -> Effect:
     # (SELECT …) UNION (SELECT …)
-    verb = next((token for token in tokens if token != "("), "")
+    verb = next((symbol for symbol in symbols if symbol != "("), "")
     if verb in _EXPLAINERS:
-        return _effect_of_explain(tokens)
+        return _effect_of_explain(symbols)
     if verb == "PRAGMA":
-        return _effect_of_pragma(tokens)
+        return _effect_of_pragma(symbols)
     if verb == "WITH":
-        verb = _verb_after_with(tokens)
+        verb = _verb_after_with(symbols)
     if verb == "COPY":
-        return Effect.READ if "TO" in tokens and not _has_nested_change(tokens) else Effect.WRITE
+        return Effect.READ if "TO" in symbols and not _has_nested_change(symbols) else Effect.WRITE
     if verb not in _READERS:
         return _EFFECTS.get(verb, Effect.WRITE)
-    if _has_nested_change(tokens) or "INTO" in tokens:
+    if _has_nested_change(symbols) or "INTO" in symbols:
         return Effect.WRITE
-    return Effect.LOCK if _locks(tokens) else Effect.READ
+    return Effect.LOCK if _locks(symbols) else Effect.READ
 
 
-def _effect_of_explain(tokens: Sequence[str]) -> Effect:
+def _effect_of_explain(symbols: Sequence[str]) -> Effect:
     """EXPLAIN runs what it explains only if it is told to ANALYZE it."""
-    start = next((place for place, token in enumerate(tokens) if token in _READERS | _CHANGERS | {"WITH"}), len(tokens))
-    return _effect(tokens[start:]) if "ANALYZE" in tokens[:start] and start < len(tokens) else Effect.READ
+    start = next(
+        (place for place, symbol in enumerate(symbols) if symbol in _READERS | _CHANGERS | {"WITH"}), len(symbols)
+    )
+    return _effect(symbols[start:]) if "ANALYZE" in symbols[:start] and start < len(symbols) else Effect.READ
 
 
-def _effect_of_pragma(tokens: Sequence[str]) -> Effect:
-    sets = "=" in tokens or ("(" in tokens and not any(map(_LOOKING_PRAGMAS.fullmatch, tokens)))
+def _effect_of_pragma(symbols: Sequence[str]) -> Effect:
+    sets = "=" in symbols or ("(" in symbols and not any(map(_LOOKING_PRAGMAS.fullmatch, symbols)))
     return Effect.MAINTENANCE if sets else Effect.READ
 
 
-def _verb_after_with(tokens: Sequence[str]) -> str:
+def _verb_after_with(symbols: Sequence[str]) -> str:
     """The verb after all the ``name AS (…)``."""
     depth = 0
-    for token in tokens:
-        depth += (token == "(") - (token == ")")
-        if depth == 0 and token in _READERS | _CHANGERS:
-            return token
+    for symbol in symbols:
+        depth += (symbol == "(") - (symbol == ")")
+        if depth == 0 and symbol in _READERS | _CHANGERS:
+            return symbol
     return ""
 
 
-def _has_nested_change(tokens: Sequence[str]) -> bool:
+def _has_nested_change(symbols: Sequence[str]) -> bool:
     """Whether there is a ``(DELETE …``, but not a function of such a name: MySQL has ``(INSERT('a', …))``."""
     return any(
-        tokens[place - 1] == "(" and token in _CHANGERS and tokens[place + 1 : place + 2] != ["("]
-        for place, token in enumerate(tokens)
+        symbols[place - 1] == "(" and symbol in _CHANGERS and symbols[place + 1 : place + 2] != ["("]
+        for place, symbol in enumerate(symbols)
         if place
     )
 
 
-def _locks(tokens: Sequence[str]) -> bool:
-    pairs = zip(tokens, tokens[1:], strict=False)
+def _locks(symbols: Sequence[str]) -> bool:
     return any(
         (first == "FOR" and second in {"UPDATE", "SHARE", "NO", "KEY"}) or (first == "LOCK" and second == "IN")
-        for first, second in pairs
+        for first, second in pairwise(symbols)
     )
 
 

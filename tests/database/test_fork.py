@@ -1,0 +1,89 @@
+"""Real processes that fork. What they do is in `fork_scenarios`; here is what must come of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from typing import Any
+
+import pytest
+from sqlalchemy import make_url
+
+REFUSAL = "this process was forked while a connection to"
+
+pytestmark = pytest.mark.parametrize("ending", ["exit", "_exit"])
+
+
+def run(scenario: str, url: str, ending: str) -> dict[str, Any]:
+    """What parent and child saw."""
+    program = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "tests.database.fork_scenarios", scenario, url, ending],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert program.returncode == 0, program.stderr
+    seen: dict[str, Any] = json.loads(program.stdout)
+    return seen
+
+
+def is_sqlite(url: str) -> bool:
+    return make_url(url).get_backend_name() == "sqlite"
+
+
+def test_children_of_a_preloading_server_never_share_its_idle_connections(database_url: str, ending: str) -> None:
+    seen = run("idle_pool", database_url, ending)
+
+    assert seen["committed"] == ["child", "child"]
+    assert sorted(seen["after"]) == sorted(seen["before"]), "the parent has lost a connection"
+    if not is_sqlite(database_url):
+        backends = seen["before"] + [child["backend"] for child in seen["children"]]
+        assert len(set(backends)) == 4, "a child speaks to a server process of somebody else"
+
+
+def test_a_fork_inside_a_transaction_leaves_the_transaction_to_the_parent(database_url: str, ending: str) -> None:
+    seen = run("in_transaction", database_url, ending)
+
+    assert seen["inside"] == ["parent"]
+    assert seen["committed"] == ["parent"]
+    assert seen["after"] == seen["before"]
+    child = seen["child"]
+    assert child["invalidated"]
+    assert child["refused"], "the child went on in a transaction that is not its own"
+    if is_sqlite(database_url):
+        assert child["error"].startswith(REFUSAL)
+    else:
+        assert child["names"] == [], "the child sees what its parent has not committed"
+        assert child["backend"] != seen["before"]
+
+
+def test_what_a_child_commits_stays_when_its_parent_closes_its_connections(database_url: str, ending: str) -> None:
+    seen = run("after_reading", database_url, ending)
+
+    assert seen["child"]["names"] == ["before", "child, first", "child, second"]
+    assert seen["committed"] == seen["child"]["names"]
+
+
+def test_a_child_cannot_take_rows_from_a_result_that_its_parent_is_reading(database_url: str, ending: str) -> None:
+    seen = run("while_streaming", database_url, ending)
+
+    assert seen["rows"] == 2000
+
+
+def test_forking_while_threads_serve_requests_corrupts_neither(database_url: str, ending: str) -> None:
+    seen = run("busy_threads", database_url, ending)
+
+    children = Counter("added" if child.get("added") else child["error"][: len(REFUSAL)] for child in seen["children"])
+    if is_sqlite(database_url):
+        assert set(children) <= {"added", REFUSAL}
+    else:
+        assert set(children) == {"added"}
+    rows = Counter(seen["committed"])
+    assert rows["child"] == children["added"]
+    assert rows.total() == seen["served"] + children["added"]
+    assert all(count == 1 for name, count in rows.items() if name != "child")
