@@ -1,0 +1,8 @@
+"""The pages that people see, one module a noun."""
+
+from __future__ import annotations
+
+from . import audit, basket, orders, products
+from .blueprint import pages
+
+__all__ = ["audit", "basket", "orders", "pages", "products"]
