@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from flask import Flask
 from sqlalchemy import Engine, MetaData
@@ -14,6 +14,7 @@ from .config import DEFAULT_BIND, Settings
 from .database import Engines
 from .database.schema import create_all, drop_all
 from .exceptions import AlreadyInitializedError, ConfigurationError
+from .models import mapped_classes
 from .session import Router, Session
 from .transaction import Savepoint, Transaction, Unit
 from .web import (
@@ -237,7 +238,7 @@ class UnitOfWork:
         Raises:
             UnknownBindError: a bind key names no database; nothing has been created then.
         """
-        create_all(self.metadata, self._engines())
+        create_all(self.metadata, self._engines(), models=mapped_classes(self.metadata))
 
     def drop_all(self) -> None:
         """Drop all tables, each on the database of its bind key.
@@ -245,7 +246,7 @@ class UnitOfWork:
         Raises:
             UnknownBindError: a bind key names no database; nothing has been dropped then.
         """
-        drop_all(self.metadata, self._engines())
+        drop_all(self.metadata, self._engines(), models=mapped_classes(self.metadata))
 
     def dispose(self) -> None:
         """Close the pooled connections of the current app."""
@@ -256,8 +257,8 @@ class UnitOfWork:
 
 
 def _session_factory(settings: Settings) -> sessionmaker[Session]:
-    options = {"twophase": settings.two_phase, **settings.session_options}
-    session_class = options.pop("class_", Session)
+    options: dict[str, Any] = {"twophase": settings.two_phase, **settings.session_options}
+    session_class: object = options.pop("class_", Session)
     if not (isinstance(session_class, type) and issubclass(session_class, Session)):
         raise ConfigurationError(
             'UNITOFWORK_SESSION_OPTIONS["class_"] must be a subclass of flask_unitofwork.Session, which knows its unit.'

@@ -50,7 +50,7 @@ def _on_each_bind(
     metadata: MetaData, engines: Mapping[str, Engine], models: Iterable[type], act: Callable[..., None]
 ) -> None:
     configure_mappers()
-    mappers = [class_mapper(model) for model in models]
+    mappers: list[Mapper[object]] = [class_mapper(model) for model in models]
     of_models = {table: model_bind_key(mapper) for mapper in mappers for table in mapper.tables}
     tables: dict[str, list[Table]] = {}
     for table in metadata.tables.values():

@@ -9,7 +9,7 @@ Note: how isolation works
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 
 from flask import Flask
@@ -35,7 +35,13 @@ class IsolatedBinds:
         self._connections: dict[str, Connection] = {}
         self._end = ExitStack()
 
-    def view(self, name: str = DEFAULT_BIND, *, write: bool = False, read_only: bool = False) -> Connection:
+    def view(
+        self,
+        name: str = DEFAULT_BIND,
+        *,
+        write: bool = False,  # noqa: ARG002  one connection serves every intent
+        read_only: bool = False,  # noqa: ARG002
+    ) -> Connection:
         """The test's connection to the database *name*, whatever the unit intends."""
         connection = self._connections.get(name)
         if connection is None:
@@ -55,7 +61,7 @@ class IsolatedBinds:
 
 
 @contextmanager
-def isolated(app: Flask) -> Iterator[None]:
+def isolated(app: Flask) -> Generator[None]:
     """Roll back, at the end of the block, whatever the app's sessions wrote in it.
 
     Args:

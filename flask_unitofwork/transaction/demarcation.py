@@ -100,7 +100,7 @@ class Transaction(Block):
         if self._unit is not None:
             raise DemarcationError("This transaction() block is already in use. Write uow.transaction() at each with.")
         unit = self._unit = self._current()
-        self._outermost = not unit.managed and not unit.in_block
+        self._outermost = not unit.commits_at_its_end
         unit.enter_block()
         unit.expect_writes()
         return unit.session

@@ -49,7 +49,7 @@ class Unit:
     Args:
         make_session: called once, when the session is first needed.
         hook_scope: gives each hook a unit of its own.
-        managed: whether the scope commits by itself at its end, so that inner blocks join it.
+        managed: tells whether the scope commits by itself at its end, so that inner blocks join it.
         writes: whether the unit is expected to write (see :attr:`flask_unitofwork.Session.writes`).
         read_only: whether writes are refused.
         attempt: which run of the same work this is, from 1.
@@ -64,11 +64,11 @@ class Unit:
         "_hooks",
         "_lifecycle",
         "_make_session",
+        "_managed",
         "_read_only",
         "_session",
         "_writes",
         "attempt",
-        "managed",
         "outer",
     )
 
@@ -77,7 +77,7 @@ class Unit:
         make_session: Callable[[], Session],
         hook_scope: Callable[[], AbstractContextManager[object]],
         *,
-        managed: bool = False,
+        managed: Callable[[], bool] = bool,
         writes: bool = False,
         read_only: bool = False,
         attempt: int = 1,
@@ -85,7 +85,7 @@ class Unit:
     ) -> None:
         self._make_session = make_session
         self._hook_scope = hook_scope
-        self.managed = managed
+        self._managed = managed
         self._writes = writes
         self._read_only = read_only
         self.attempt = attempt
@@ -169,6 +169,11 @@ class Unit:
     def in_block(self) -> bool:
         """Whether a transaction() or savepoint() block is open."""
         return self._depth > 0
+
+    @property
+    def commits_at_its_end(self) -> bool:
+        """Whether somebody further out will settle the unit, so that a block joins rather than begins."""
+        return self.in_block or self._managed()
 
     def enter_block(self) -> None:
         """A block has been opened."""

@@ -1,5 +1,10 @@
 """Flask's app context, and what this package hangs on it.
 
+Note: what is on the hot path
+    Every request of the app runs some of this, also those that never touch a database. So what a context carries is
+    made only when there is a unit, and what asks for it in each request does so in place: ``request_context()`` is
+    the context variable's own method, and ``getattr(context, STATE, None)`` is not wrapped in a function.
+
 Note: why the context object itself
     A unit belongs to one app context, and hangs on that object as an attribute. A table keyed by ``id()`` of a context,
     or by thread or greenlet, would hand one request's session to another as soon as such an id is used again.
@@ -12,33 +17,69 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
+from flask import globals as flask_globals
 from flask.ctx import AppContext
-from flask.globals import app_ctx
 from werkzeug.wrappers import Response
 
 from ..transaction import Unit
 
-__all__ = ["ContextState", "InnerScope", "current_context", "has_joined", "inner_scope", "join_state", "state_of"]
+__all__ = [
+    "DISPATCHING",
+    "STATE",
+    "ContextState",
+    "InnerScope",
+    "app_context_variable",
+    "current_context",
+    "has_joined",
+    "inner_scope",
+    "join_state",
+    "peek_state",
+    "request_context",
+    "state_of",
+]
 
-_STATE: Final = "_unitofwork"
+STATE: Final = "_unitofwork"
+"""The context's attribute for its `ContextState`; most contexts have none."""
+
+DISPATCHING: Final = "_unitofwork_dispatching"
+"""The context's attribute that is true while a request is dispatched in it, whose response will settle the unit."""
+
 _JOINED: Final = "_unitofwork_joined"
 
 
+def app_context_variable() -> ContextVar[AppContext]:
+    """The context variable that holds Flask's current app context.
+
+    Private: the public way, ``app_ctx._get_current_object()``, takes four times as long, and is asked for four times in
+    each request. A test fails if Flask keeps its context elsewhere.
+    """
+    return flask_globals._cv_app
+
+
+request_context: Final = app_context_variable().get
+"""The app context in progress, for code that only runs inside one."""
+
+
+def current_context() -> AppContext | None:
+    """The app context in progress, or None."""
+    return request_context(None)
+
+
 class ContextState:
-    """What one app context carries for this package.
+    """What one app context carries for this package, once there is something.
 
     Attributes:
         unit: the context's unit of work, once there is one.
-        dispatching: a request is being dispatched in it, and will be settled by its response.
         streaming: the body of a streamed response is being made in it, so whatever runs in it only reads.
         stream: that response, where finding the context on a thread would mean that it was abandoned.
     """
 
-    # Class attributes as defaults: every request makes one of these, most of them change nothing in it.
-    unit: Unit | None = None
-    dispatching: bool = False
-    streaming: bool = False
-    stream: weakref.ref[Response] | None = None
+    __slots__ = ("stream", "streaming", "unit")
+
+    def __init__(self) -> None:
+        self.unit: Unit | None = None
+        self.streaming = False
+        self.stream: weakref.ref[Response] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +94,18 @@ inner_scope: ContextVar[InnerScope | None] = ContextVar("flask_unitofwork.inner_
 """The innermost ``scope()`` block. A context variable, so that threads and tasks each have their own."""
 
 
-def current_context() -> AppContext | None:
-    """The app context in progress, or None."""
-    try:
-        return app_ctx._get_current_object()  # type: ignore[attr-defined, no-any-return]
-    except RuntimeError:
-        return None
-
-
 def state_of(context: AppContext) -> ContextState:
-    """What *context* carries; made at the first call."""
-    carried = context.__dict__
-    try:
-        state: ContextState = carried[_STATE]
-    except KeyError:
-        state = carried[_STATE] = ContextState()
+    """What *context* carries; made if it carries nothing yet."""
+    state = peek_state(context)
+    if state is None:
+        state = ContextState()
+        setattr(context, STATE, state)
     return state
+
+
+def peek_state(context: AppContext) -> ContextState | None:
+    """What *context* carries, or None."""
+    return getattr(context, STATE, None)
 
 
 def join_state(context: AppContext, around: AppContext) -> None:
@@ -79,10 +116,10 @@ def join_state(context: AppContext, around: AppContext) -> None:
         state.unit = inner.unit
     else:
         state = state_of(around)
-    context.__dict__[_STATE] = state
-    context.__dict__[_JOINED] = True
+    setattr(context, STATE, state)
+    setattr(context, _JOINED, True)
 
 
 def has_joined(context: AppContext) -> bool:
     """Whether the unit of *context* belongs to a context around it."""
-    return _JOINED in context.__dict__
+    return hasattr(context, _JOINED)

@@ -9,13 +9,16 @@ Note: where a request is settled
     ``wsgi_app``                a request that starts inside an app context gets one of its own
     ``preprocess_request``      settles a ``before_request`` function that answers by itself
     ``dispatch_request``        settles the view
+    ``handle_user_exception``   settles what was raised: a rollback, or a commit where it is an answer (a redirect)
     ``process_response``        last step: what ``after_request`` functions and session interfaces wrote
     ``handle_exception``        rolls back what a failed error handler left, before the handlers of status 500
     ``do_teardown_appcontext``  closes the unit, whatever else goes wrong in teardown
     ==========================  ======================================================================================
 
 Note: the unit that a request does not use
-    Most of the code here runs for requests that never touch a database. It looks for a unit and goes on.
+    Most of this runs for requests that never touch a database, so each wrapper first asks whether its context carries
+    anything of ours, and goes on if not.
+    Wrappers take what Flask passes on: later versions give its context as the first argument.
 """
 
 from __future__ import annotations
@@ -24,13 +27,13 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, has_app_context, request
-from flask.globals import app_ctx
+from flask import Flask, request
+from flask.ctx import AppContext
 from werkzeug.wrappers import Response
 
 from ..exceptions import DoomedError, LostWriteError
 from ..transaction import Unit
-from .context import current_context, state_of
+from .context import DISPATCHING, STATE, current_context, request_context
 from .policy import is_answer
 from .streaming import close_abandoned, mark_streaming
 from .units import AppState, Units
@@ -62,17 +65,18 @@ class Dispatch:
             "wsgi_app",
             "preprocess_request",
             "dispatch_request",
+            "handle_user_exception",
             "process_response",
             "handle_exception",
             "do_teardown_appcontext",
         ):
             setattr(self._app, name, getattr(self, f"_{name}")(getattr(self._app, name)))
 
-    # -- the wrappers, in the order in which a request meets them. Flask may pass its context as first argument. ---
+    # -- the wrappers, in the order in which a request meets them ---------------------------------------------------
 
     def _wsgi_app(self, original: Wrapped) -> Wrapped:
         def wsgi_app(environ: dict[str, Any], start_response: Any) -> Any:
-            if not has_app_context():
+            if current_context() is None:
                 return original(environ, start_response)
             return self._nested_request(original, environ, start_response)
 
@@ -91,30 +95,37 @@ class Dispatch:
 
     def _preprocess_request(self, original: Wrapped) -> Wrapped:
         def preprocess_request(*args: Any) -> Any:
-            state = state_of(app_ctx._get_current_object())
-            state.dispatching = True
-            if state.unit is not None:
-                # It began while Flask opened the session, before the request was known to be dispatched.
-                self._units.expect_settlement(self._app, state.unit)
-            try:
-                value = original(*args)
-            except BaseException as error:
-                self._raised(error)
-                raise
+            setattr(request_context(), DISPATCHING, True)
+            value = original(*args)
             return value if value is None else self._returned(value)
 
         return preprocess_request
 
     def _dispatch_request(self, original: Wrapped) -> Wrapped:
         def dispatch_request(*args: Any) -> Any:
-            try:
-                value = original(*args)
-            except BaseException as error:
-                self._raised(error)
-                raise
-            return self._returned(value)
+            value = original(*args)
+            return value if getattr(request_context(), STATE, None) is None else self._returned(value)
 
         return dispatch_request
+
+    def _handle_user_exception(self, original: Wrapped) -> Wrapped:
+        def handle_user_exception(*args: Any) -> Any:
+            unit = self._units.peek()
+            if unit is None or unit.is_idle:
+                return original(*args)
+            *leading, error = args
+            if not is_answer(error):
+                self._fail()
+                return original(*args)
+            try:
+                self._settle(unit, error.get_response())
+            except Exception as failure:  # noqa: BLE001  whatever it is, it is for the error handlers
+                self._fail()
+                # Inside the except block: Flask raises again what is being handled if there is no handler for it.
+                return original(*leading, failure)
+            return original(*args)
+
+        return handle_user_exception
 
     def _process_response(self, original: Wrapped) -> Wrapped:
         def process_response(*args: Any) -> Any:
@@ -123,15 +134,12 @@ class Dispatch:
             except BaseException:
                 self._fail()
                 raise
-            context = app_ctx._get_current_object()
-            unit = state_of(context).unit
-            if unit is not None:
-                response = self._last_step(unit, response, args[:-1])
-            if response.is_streamed:
-                preserved = "werkzeug.debug.preserve_context" in request.environ
-                mark_streaming(context, response, preserved=preserved)
-                if unit is not None:
-                    unit.forbid_writes()
+            context = request_context()
+            if getattr(context, STATE, None) is not None:
+                response = self._last_step(response, args[:-1])
+            # Nearly all bodies are lists. Asking that first is quicker than asking Werkzeug.
+            if response.response.__class__ is not list and response.is_streamed:
+                self._begin_stream(context, response)
             return response
 
         return process_response
@@ -148,43 +156,23 @@ class Dispatch:
             try:
                 return original(*args)
             finally:
-                failed = bool(args) and isinstance(args[-1], BaseException)
-                try:
-                    self._units.leave(app_ctx._get_current_object(), failed=failed)
-                except Exception:
-                    # Nobody is left to tell, and whatever else happens in this teardown must go on.
-                    logger.exception("Closing the session at the end of an app context failed.")
+                context = request_context()
+                setattr(context, DISPATCHING, False)
+                if getattr(context, STATE, None) is not None:
+                    self._leave(context, failed=bool(args) and isinstance(args[-1], BaseException))
 
         return do_teardown_appcontext
 
     # -- what becomes of the unit -----------------------------------------------------------------------------------
 
     def _returned(self, value: Any) -> Any:
-        """A view, or a ``before_request`` function, answered with *value*."""
+        """A view, or a ``before_request`` function, answered with *value*. What is raised goes to error handlers."""
         unit = self._units.peek()
         if unit is None:
             return value
-        try:
-            response = self._app.make_response(value)
-            self._settle(unit, response)
-        except BaseException:
-            self._fail()
-            raise
+        response = self._app.make_response(value)
+        self._settle(unit, response)
         return response
-
-    def _raised(self, error: BaseException) -> None:
-        """The view raised *error*: it may be an answer all the same."""
-        unit = self._units.peek()
-        if unit is None:
-            return
-        if is_answer(error):
-            try:
-                self._settle(unit, error.get_response())
-            except BaseException:
-                self._fail()
-                raise
-        else:
-            self._fail()
 
     def _settle(self, unit: Unit, response: Response) -> None:
         """Commit or roll back, as the policy says of *response*. Explicit units are left to the code."""
@@ -202,23 +190,31 @@ class Dispatch:
                 raise
             unit.rollback()
 
-    def _last_step(self, unit: Unit, response: Response, leading: tuple[Any, ...]) -> Response:
+    def _last_step(self, response: Response, leading: tuple[Any, ...]) -> Response:
         """Settle what came after the closing commit: error handlers, ``after_request`` functions, session interfaces."""
-        if unit.is_idle:
+        unit = self._units.peek()
+        if unit is None or unit.is_idle:
             return response
         try:
             if self._units.commits_on_success(self._app):
                 self._settle(unit, response)
             elif self._state.policy(response) and unit.has_uncommitted_work:
                 self._report_lost_work(unit)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  whatever it is, it is for the error handlers
             self._fail()
             # Error handlers see this failure as they see any other. Where there is none, the answer is a 500.
-            answer = self._app.make_response(self._app.handle_user_exception(*leading, error))
+            handle: Wrapped = self._app.handle_user_exception
+            answer = self._app.make_response(handle(*leading, error))
             if not unit.is_idle:
                 self._settle(unit, answer)
             return answer
         return response
+
+    def _begin_stream(self, context: AppContext, response: Response) -> None:
+        """The response leaves now, and its body is made while it does: from here on the request only reads."""
+        state = mark_streaming(context, response, preserved="werkzeug.debug.preserve_context" in request.environ)
+        if state.unit is not None:
+            state.unit.forbid_writes()
 
     def _report_lost_work(self, unit: Unit) -> None:
         message = (
@@ -240,3 +236,11 @@ class Dispatch:
         except Exception:
             logger.exception("Rolling back a failed request failed; its connection is discarded.")
             unit.discard()
+
+    def _leave(self, context: AppContext, *, failed: bool) -> None:
+        """The context ends, and with it its unit."""
+        try:
+            self._units.leave(context, failed=failed)
+        except Exception:
+            # Nobody is left to tell, and whatever else happens in this teardown must go on.
+            logger.exception("Closing the session at the end of an app context failed.")

@@ -25,12 +25,12 @@ def join_nested_contexts(app: Flask) -> None:
     appcontext_popped.connect(_popped, app)
 
 
-def _pushed(app: Flask, **_: Any) -> None:
+def _pushed(sender: Flask, **_: Any) -> None:
     context, around = current_context(), _innermost.get()
-    if context is not None and around is not None and around is not context and around.app is app:
+    if context is not None and around is not None and around is not context and around.app is sender:
         join_state(context, around)
     _innermost.set(context)
 
 
-def _popped(app: Flask, **_: Any) -> None:
+def _popped(_sender: Flask, **_: Any) -> None:
     _innermost.set(current_context())

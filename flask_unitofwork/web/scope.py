@@ -28,7 +28,7 @@ class Scope(Block):
 
     Args:
         units: where units come from.
-        apps: the apms that the UnitOfWork knows; a single one need not be named.
+        apps: the apps that the UnitOfWork knows; a single one need not be named.
         app: the app to work for; by default the current one.
     """
 
@@ -52,7 +52,7 @@ class Scope(Block):
             # Inside another unit that holds a transaction, asking for the turn to write at the first statement would
             # wait for ourselves on a database with one writer. Then only a statement that writes asks.
             writes = outer is None or outer.is_idle
-            self._unit = self._units.make(context.app, managed=True, writes=writes, outer=outer)
+            self._unit = self._units.make(context.app, managed=lambda: True, writes=writes, outer=outer)
         except BaseException:
             self._pop(None)
             raise

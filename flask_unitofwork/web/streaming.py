@@ -17,7 +17,7 @@ import weakref
 from flask.ctx import AppContext
 from werkzeug.wrappers import Response
 
-from .context import current_context, state_of
+from .context import ContextState, current_context, peek_state, state_of
 from .units import Units
 
 __all__ = ["AbandonedStreamWarning", "close_abandoned", "mark_streaming"]
@@ -27,13 +27,16 @@ class AbandonedStreamWarning(ResourceWarning):
     """A streamed response was dropped without being closed, and has been closed when the next request began."""
 
 
-def mark_streaming(context: AppContext, response: Response, *, preserved: bool) -> None:
+def mark_streaming(context: AppContext, response: Response, *, preserved: bool) -> ContextState:
     """From now on *context* serves the body of *response*: until it is closed, whatever runs there only reads.
 
     Args:
         context: the app context of the request.
         response: a streamed response.
         preserved: a test client keeps the context pushed after the request, so finding it there means nothing.
+
+    Returns:
+        What the context carries.
     """
     state = state_of(context)
     state.streaming = True
@@ -46,14 +49,15 @@ def mark_streaming(context: AppContext, response: Response, *, preserved: bool) 
         state.stream = None
 
     response.call_on_close(closed)
+    return state
 
 
 def close_abandoned(context: AppContext, units: Units) -> None:
     """Close the stream that left *context* on this thread, if one did, and the unit it was reading with."""
-    stream = state_of(context).stream
-    if stream is None:
+    state = peek_state(context)
+    if state is None or state.stream is None:
         return
-    response = stream()
+    response = state.stream()
     if response is not None:
         try:
             response.close()

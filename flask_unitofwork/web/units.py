@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flask import Flask, request
+from flask import Flask, has_request_context, request
 from flask.ctx import AppContext
 from sqlalchemy.orm import sessionmaker
 
@@ -17,7 +17,14 @@ from ..database import Engines
 from ..exceptions import NotInitializedError, OutsideScopeError
 from ..session import Router, Session
 from ..transaction import Unit
-from .context import current_context, has_joined, inner_scope, state_of
+from .context import (
+    DISPATCHING,
+    current_context,
+    has_joined,
+    inner_scope,
+    peek_state,
+    state_of,
+)
 from .policy import CommitPolicy, commits_explicitly
 
 __all__ = ["AppState", "Units"]
@@ -97,8 +104,8 @@ class Units:
         inner = inner_scope.get()
         if inner is not None and inner.context is context:
             return inner.unit
-        unit = state_of(context).unit
-        return self._begin(context) if unit is None else unit
+        state = peek_state(context)
+        return self._begin(context) if state is None or state.unit is None else state.unit
 
     def current_app(self) -> Flask:
         """The app in whose context this runs.
@@ -116,13 +123,14 @@ class Units:
         inner = inner_scope.get()
         if inner is not None and inner.context is context:
             return inner.unit
-        return state_of(context).unit
+        state = peek_state(context)
+        return None if state is None else state.unit
 
     def make(
         self,
         app: Flask,
         *,
-        managed: bool = False,
+        managed: Callable[[], bool],
         writes: bool = False,
         read_only: bool = False,
         outer: Unit | None = None,
@@ -138,17 +146,14 @@ class Units:
         )
 
     def _begin(self, context: AppContext) -> Unit:
-        state = state_of(context)
-        unit = state.unit = self.make(context.app, read_only=state.streaming)
-        if state.dispatching:
-            self.expect_settlement(context.app, unit)
-        return unit
-
-    def expect_settlement(self, app: Flask, unit: Unit) -> None:
-        """Tell *unit* that it is the unit of a request, which settles it by its response."""
-        unit.managed = self.commits_on_success(app)
-        if request.method not in SAFE_METHODS:
-            unit.expect_writes()
+        app, state = context.app, state_of(context)
+        state.unit = self.make(
+            app,
+            managed=lambda: getattr(context, DISPATCHING, False) and self.commits_on_success(app),
+            writes=has_request_context() and request.method not in SAFE_METHODS,
+            read_only=state.streaming,
+        )
+        return state.unit
 
     def commits_on_success(self, app: Flask) -> bool:
         """Whether the request in progress is committed by its success."""
@@ -161,13 +166,10 @@ class Units:
             context: the app context that ends.
             failed: an exception ends it, so that nobody expects its work to be kept.
         """
-        if has_joined(context):
+        state = peek_state(context)
+        if state is None or state.unit is None or has_joined(context):
             return
-        state = state_of(context)
         unit, state.unit = state.unit, None
-        state.dispatching = False
-        if unit is None:
-            return
         try:
             if not (failed or unit.doomed):
                 _report_unfinished(context.app, unit)

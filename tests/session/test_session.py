@@ -11,6 +11,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column
 from sqlalchemy.orm.exc import UnmappedClassError
 
 from flask_unitofwork import Session, UnitOfWork, UnknownBindError
+from flask_unitofwork.database.schema import create_all
 
 
 class Base(DeclarativeBase):
@@ -36,7 +37,11 @@ class Entry(Base):
 
 # Lives in the database "audit" by its table.
 visit = Table(
-    "visit", Base.metadata, Column("id", Integer, primary_key=True), Column("path", String(50)), info={"bind_key": "audit"}
+    "visit",
+    Base.metadata,
+    Column("id", Integer, primary_key=True),
+    Column("path", String(50)),
+    info={"bind_key": "audit"},
 )
 
 
@@ -53,7 +58,7 @@ class Old(Nowhere):
 class TestOnItsOwn:
     def test_is_sqlalchemy_s(self, sqlite_url: str) -> None:
         engine = create_engine(sqlite_url)
-        Product.__table__.create(engine)
+        Base.metadata.create_all(engine)
         with Session(engine) as session, session.begin():
             session.add(Product(name="tea"))
         with Session(bind=engine) as session:
@@ -97,10 +102,10 @@ class TestRouting:
             assert session.scalars(select(Entry.name)).all() == ["tea was added"]
             assert session.scalars(select(aliased(Entry).name)).all() == ["tea was added"]
             assert session.scalars(select(visit.c.path)).all() == ["/"]
-            assert session.get_bind(Product).pool is default.pool
-            assert session.get_bind(Entry).pool is audit.pool
-            assert session.get_bind(clause=select(visit)).pool is audit.pool
-            assert session.get_bind().pool is default.pool
+            assert session.get_bind(Product).engine is default
+            assert session.get_bind(Entry).engine is audit
+            assert session.get_bind(clause=select(visit)).engine is audit
+            assert session.get_bind().engine is default
             session.close()
             uow.drop_all()
             uow.dispose()
@@ -138,12 +143,7 @@ class TestRouting:
             with pytest.raises(UnknownBindError, match="archive"):
                 uow.session.execute(select(Nowhere.metadata.tables["old"]))
             with pytest.raises(UnknownBindError, match="archive"):
-                UnknownEngines = UnitOfWork(metadata=Nowhere.metadata)
-                other = Flask("other")
-                other.config["UNITOFWORK_DATABASES"] = "sqlite://"
-                UnknownEngines.init_app(other)
-                with other.app_context():
-                    UnknownEngines.create_all()
+                create_all(Nowhere.metadata, uow.engines)
             uow.session.close()
             uow.dispose()
 

@@ -8,7 +8,7 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
-APP = '''
+APP = """
 import os
 import pytest
 from flask import Flask
@@ -50,9 +50,9 @@ def create_app():
 
     app.register_error_handler(IntegrityError, lambda error: ("taken", 409))
     return app
-'''
+"""
 
-CONFTEST = '''
+CONFTEST = """
 import pytest
 from shop import create_app, uow
 
@@ -64,7 +64,7 @@ def app():
     yield app
     with app.app_context():
         uow.dispose()
-'''
+"""
 
 Project = Callable[..., pytest.RunResult]
 

@@ -278,9 +278,9 @@ class TestTheUnit:
             assert unit.session is stage.uow.session
             stage.add("tea")
             stage.uow.session.commit()
-            assert unit.state is State.COMMITTED
+            states = [unit.state]
             stage.uow.session.scalars(select(Item)).all()
-            assert unit.state is State.ACTIVE
+            assert [*states, unit.state] == [State.COMMITTED, State.ACTIVE]
 
     def test_takes_no_second_session(self, sqlite_stage: Stage) -> None:
         with sqlite_stage.app.app_context():

@@ -14,7 +14,6 @@ from sqlalchemy.exc import IntegrityError
 from werkzeug.exceptions import HTTPException
 
 from flask_unitofwork import DoomedError, LostWriteError, UnitOfWork
-
 from tests.stage import Item, MakeStage, Stage
 
 Body = Callable[[], ResponseReturnValue]

@@ -24,7 +24,6 @@ from flask_unitofwork import (
     Session,
     UnitOfWork,
 )
-
 from tests.stage import Item, MakeStage, Stage
 
 
@@ -35,7 +34,7 @@ class TestOutsideAnyScope:
         uses: dict[str, Any] = {
             "session": lambda: uow.session,
             "current": lambda: uow.current,
-            "registry": lambda: uow.registry(),
+            "registry": uow.registry,
             "doom": lambda: uow.doom("why"),
             "engine": lambda: uow.engine,
             "create_all": uow.create_all,
@@ -70,7 +69,7 @@ class TestInitialisation:
         app.config["UNITOFWORK_DATABASES"] = "sqlite://"
         app.config["UNITOFWORK_SESSION_OPTIONS"] = {"class_": dict}
         before = dict(vars(app))
-        with pytest.raises(ConfigurationError, match="subclass of flask_unitofwork.Session"):
+        with pytest.raises(ConfigurationError, match=r"subclass of flask_unitofwork\.Session"):
             UnitOfWork(app)
         assert app.extensions == {}
         assert vars(app).keys() == before.keys()
