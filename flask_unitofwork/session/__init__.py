@@ -1,6 +1,6 @@
 """The session: SQLAlchemy's own, with its binds routed and its owner told of what becomes of its transactions."""
 
 from .routing import BindSource, Router
-from .session import Session, SessionOwner
+from .session import Attachment, Session, SessionOwner, attach, attachment_of
 
-__all__ = ["BindSource", "Router", "Session", "SessionOwner"]
+__all__ = ["Attachment", "BindSource", "Router", "Session", "SessionOwner", "attach", "attachment_of"]

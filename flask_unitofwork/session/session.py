@@ -1,11 +1,13 @@
 """The Session of this package: SQLAlchemy's, extended at public points only.
 
-Used on its own (``Session(engine)``) it is SQLAlchemy's Session to the letter: routing and ownership begin only
-where an app's unit of work puts a `router` and an `owner` on it.
+Used on its own (``Session(engine)``) it is SQLAlchemy's Session to the letter: routing and ownership begin where an
+app's unit of work attaches them. It has no public name that SQLAlchemy's has not, so that ``scoped_session`` and
+everything else that mirrors a Session mirrors all of it.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sqlalchemy import ClauseElement, Connection, Engine, event, orm
@@ -13,7 +15,7 @@ from sqlalchemy.exc import UnboundExecutionError
 
 from .routing import Router
 
-__all__ = ["Session", "SessionOwner"]
+__all__ = ["Attachment", "Session", "SessionOwner", "attach", "attachment_of"]
 
 
 class SessionOwner(Protocol):
@@ -44,18 +46,30 @@ class SessionOwner(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class Attachment:
+    """What ties a session to an app.
+
+    Attributes:
+        router: chooses engines.
+        owner: the unit that the session belongs to, once it has one.
+        writes: the unit means to write, so that a database with one writer gives it its turn at the first statement.
+        read_only: a statement that writes raises `ReadOnlyError` instead of being sent.
+        committed: the outermost transaction that is about to end was committed.
+    """
+
+    router: Router
+    owner: SessionOwner | None = None
+    writes: bool = False
+    read_only: bool = False
+    committed: bool = False
+
+
 class Session(orm.Session):
     """A :class:`sqlalchemy.orm.Session` that knows its unit of work.
 
-    Everything that SQLAlchemy's Session does, it does. In an app it also routes statements to the app's databases
-    (by bind key, see :doc:`/how-to/several-databases`), and refuses ``commit()`` and ``rollback()`` inside a block
-    that will do that itself.
-
-    Attributes:
-        router: chooses engines; None outside an app.
-        owner: the unit; None outside an app.
-        writes: the unit means to write, so that a database with one writer gives it its turn at the first statement.
-        read_only: a statement that writes raises `ReadOnlyError` instead of being sent.
+    Everything that SQLAlchemy's Session does, it does. In an app it also routes statements to the app's databases by
+    bind key, and refuses ``commit()`` and ``rollback()`` inside a block that will do that itself.
 
     Example:
         >>> from sqlalchemy import create_engine, text
@@ -64,11 +78,7 @@ class Session(orm.Session):
         42
     """
 
-    router: Router | None = None
-    owner: SessionOwner | None = None
-    writes: bool = False
-    read_only: bool = False
-    _committed: bool = False
+    _attachment: Attachment | None = None
 
     def get_bind(
         self,
@@ -83,15 +93,15 @@ class Session(orm.Session):
         Raises:
             UnknownBindError: a bind key names no database.
         """
-        router = self.router
-        if router is None or bind is not None or self.bind is not None:
+        attachment = self._attachment
+        if attachment is None or bind is not None or self.bind is not None:
             return super().get_bind(mapper, clause=clause, bind=bind, **kw)
         if self.binds:
             try:
                 return super().get_bind(mapper, clause=clause, **kw)
             except UnboundExecutionError:
                 pass  # none of the user's binds fits: the app's databases are the fallback
-        return router.bind_for(mapper, clause, write=self.writes, read_only=self.read_only)
+        return attachment.router.bind_for(mapper, clause, write=attachment.writes, read_only=attachment.read_only)
 
     def commit(self) -> None:
         """Flush and commit the transaction in progress, as SQLAlchemy documents.
@@ -100,8 +110,9 @@ class Session(orm.Session):
             DemarcationError: inside a ``transaction()`` or ``savepoint()`` block, which commits by itself.
             DoomedError: the unit can only be rolled back.
         """
-        if self.owner is not None:
-            self.owner.check_demarcation("commit")
+        owner = _owner_of(self)
+        if owner is not None:
+            owner.check_demarcation("commit")
         super().commit()
 
     def rollback(self) -> None:
@@ -110,15 +121,31 @@ class Session(orm.Session):
         Raises:
             DemarcationError: inside a ``transaction()`` or ``savepoint()`` block, where an exception does that.
         """
-        if self.owner is None:
+        owner = _owner_of(self)
+        if owner is None:
             super().rollback()
             return
-        self.owner.check_demarcation("rollback")
+        owner.check_demarcation("rollback")
         begun = self.in_transaction()
         super().rollback()
         if not begun:
             # No transaction ended, but what waits for a rollback (hooks, a doom) has had it.
-            self.owner.transaction_ended(committed=False)
+            owner.transaction_ended(committed=False)
+
+
+def attach(session: Session, attachment: Attachment) -> None:
+    """Tie *session* to an app."""
+    session._attachment = attachment
+
+
+def attachment_of(session: Session) -> Attachment | None:
+    """What ties *session* to an app; None where nothing does."""
+    return session._attachment
+
+
+def _owner_of(session: Session) -> SessionOwner | None:
+    attachment = session._attachment
+    return None if attachment is None else attachment.owner
 
 
 # -- what SQLAlchemy's events say, told to the owner -----------------------------------------------------------------
@@ -129,36 +156,43 @@ class Session(orm.Session):
 
 @event.listens_for(Session, "after_transaction_create")
 def _transaction_created(session: Session, transaction: orm.SessionTransaction) -> None:
-    if session.owner is not None and transaction.parent is None:
-        session._committed = False
-        session.owner.transaction_begun()
+    attachment = session._attachment
+    if attachment is not None and transaction.parent is None:
+        attachment.committed = False
+        if attachment.owner is not None:
+            attachment.owner.transaction_begun()
 
 
 @event.listens_for(Session, "after_begin")
 def _connection_begun(session: Session, _transaction: orm.SessionTransaction, connection: Connection) -> None:
-    if session.owner is not None:
-        session.owner.connection_begun(connection)
+    owner = _owner_of(session)
+    if owner is not None:
+        owner.connection_begun(connection)
 
 
 @event.listens_for(Session, "before_commit")
 def _before_commit(session: Session) -> None:
-    if session.owner is not None and not session.in_nested_transaction():
-        session.owner.before_commit()
+    owner = _owner_of(session)
+    if owner is not None and not session.in_nested_transaction():
+        owner.before_commit()
 
 
 @event.listens_for(Session, "after_commit")
 def _after_commit(session: Session) -> None:
-    if session.owner is not None and not session.in_nested_transaction():
-        session._committed = True
+    attachment = session._attachment
+    if attachment is not None and not session.in_nested_transaction():
+        attachment.committed = True
 
 
 @event.listens_for(Session, "after_soft_rollback")
 def _rolled_back(session: Session, transaction: orm.SessionTransaction) -> None:
-    if session.owner is not None and transaction.nested:
-        session.owner.savepoint_rolled_back(transaction)
+    owner = _owner_of(session)
+    if owner is not None and transaction.nested:
+        owner.savepoint_rolled_back(transaction)
 
 
 @event.listens_for(Session, "after_transaction_end")
 def _transaction_ended(session: Session, transaction: orm.SessionTransaction) -> None:
-    if session.owner is not None and transaction.parent is None:
-        session.owner.transaction_ended(committed=session._committed)
+    attachment = session._attachment
+    if attachment is not None and attachment.owner is not None and transaction.parent is None:
+        attachment.owner.transaction_ended(committed=attachment.committed)

@@ -18,7 +18,7 @@ from sqlalchemy.orm import SessionTransaction
 
 from ..database.written import has_written
 from ..exceptions import DemarcationError, DoomedError
-from ..session import Session
+from ..session import Attachment, Session, attachment_of
 from .hooks import Hook, Hooks, run_hooks
 from .lifecycle import Lifecycle, State
 from .savepoints import is_within
@@ -50,13 +50,14 @@ class Unit:
         make_session: called once, when the session is first needed.
         hook_scope: gives each hook a unit of its own.
         managed: tells whether the scope commits by itself at its end, so that inner blocks join it.
-        writes: whether the unit is expected to write (see :attr:`flask_unitofwork.Session.writes`).
+        writes: whether the unit is expected to write (see `Attachment`).
         read_only: whether writes are refused.
         attempt: which run of the same work this is, from 1.
         outer: the unit that this one was opened inside of, if any.
     """
 
     __slots__ = (
+        "_attachment",
         "_connections",
         "_depth",
         "_doom",
@@ -92,6 +93,7 @@ class Unit:
         self.outer = outer
         self._depth = 0
         self._session: Session | None = None
+        self._attachment: Attachment | None = None
         self._connections: list[Connection] = []
         self._doom: Doom | None = None
         self._hooks: Hooks | None = None
@@ -143,25 +145,27 @@ class Unit:
                 "This scope already has a session, so another one cannot take its place."
                 " Set options before the first use, or open a scope of its own: with uow.scope(): …"
             )
-        self._session = session
-        self._tell_intent(session)
-        session.owner = self
+        attachment = attachment_of(session)
+        assert attachment is not None, "sessions of an app are attached to it when they are made"
+        self._session, self._attachment = session, attachment
+        attachment.owner = self
+        self._tell_intent()
 
     def expect_writes(self) -> None:
         """From the next transaction on, the unit means to write."""
         self._writes = True
-        self._tell_intent(self._session)
+        self._tell_intent()
 
     def forbid_writes(self) -> None:
         """From the next transaction on, a statement that writes raises ReadOnlyError."""
         self._read_only = True
-        self._tell_intent(self._session)
+        self._tell_intent()
 
-    def _tell_intent(self, session: Session | None) -> None:
+    def _tell_intent(self) -> None:
         # A transaction that has its connection keeps it: another intent would mean another connection beside it.
-        if session is not None and not self._connections:
-            session.writes = self._writes and not self._read_only
-            session.read_only = self._read_only
+        if self._attachment is not None and not self._connections:
+            self._attachment.writes = self._writes and not self._read_only
+            self._attachment.read_only = self._read_only
 
     # -- blocks --------------------------------------------------------------------------------------------------
 
@@ -319,7 +323,7 @@ class Unit:
         try:
             self.close()
         finally:
-            self._session = None
+            self._session = self._attachment = None
 
     # -- what the session reports (SessionOwner) -----------------------------------------------------------------
 
@@ -338,7 +342,7 @@ class Unit:
 
     def transaction_begun(self) -> None:
         self._lifecycle.begin()
-        self._tell_intent(self._session)
+        self._tell_intent()
 
     def connection_begun(self, connection: Connection) -> None:
         self._connections.append(connection)

@@ -15,7 +15,7 @@ from sqlalchemy.orm import sessionmaker
 from ..config import Settings
 from ..database import Engines
 from ..exceptions import NotInitializedError, OutsideScopeError
-from ..session import Router, Session
+from ..session import Attachment, Router, Session, attach
 from ..transaction import Unit
 from .context import (
     DISPATCHING,
@@ -57,7 +57,7 @@ class AppState:
     def make_session(self, **options: Any) -> Session:
         """A session on this app's databases, which has no owner yet."""
         session = self.sessions(**options)
-        session.router = self.router
+        attach(session, Attachment(self.router))
         return session
 
 
