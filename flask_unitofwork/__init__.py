@@ -15,6 +15,7 @@ from .exceptions import (
     UnknownBindError,
 )
 from .extension import UnitOfWork
+from .models import KeysetPagination, Pagination, Query, UnorderedPaginationWarning
 from .session import Session
 from .transaction import State, Unit
 from .web import AbandonedStreamWarning, CommitPolicy
@@ -27,10 +28,13 @@ __all__ = [
     "DatabaseSettings",
     "DemarcationError",
     "DoomedError",
+    "KeysetPagination",
     "LostWriteError",
     "NotInitializedError",
     "OutsideScopeError",
+    "Pagination",
     "PaginationError",
+    "Query",
     "ReadOnlyError",
     "Session",
     "Settings",
@@ -39,4 +43,5 @@ __all__ = [
     "UnitOfWork",
     "UnitOfWorkError",
     "UnknownBindError",
+    "UnorderedPaginationWarning",
 ]

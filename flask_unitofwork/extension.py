@@ -14,7 +14,7 @@ from .config import DEFAULT_BIND, Settings
 from .database import Engines
 from .database.schema import create_all, drop_all
 from .exceptions import AlreadyInitializedError, ConfigurationError
-from .models import mapped_classes
+from .models import ModelMethods, mapped_classes
 from .session import Router, Session
 from .transaction import Savepoint, Transaction, Unit
 from .web import (
@@ -37,7 +37,7 @@ F = TypeVar("F", bound=Callable[[], object])
 V = TypeVar("V")
 
 
-class UnitOfWork:
+class UnitOfWork(ModelMethods):
     """Gives every request of an app one unit of work.
 
     Args:
