@@ -28,7 +28,9 @@ class BackingFile:
 
     def __init__(self) -> None:
         in_memory = _SHARED_MEMORY.is_dir() and os.access(_SHARED_MEMORY, os.W_OK | os.X_OK)
-        self._folder = Path(tempfile.mkdtemp(prefix="unitofwork-", dir=_SHARED_MEMORY if in_memory else None))
+        self._folder = Path(
+            tempfile.mkdtemp(prefix=f"unitofwork-{os.getpid()}-", dir=_SHARED_MEMORY if in_memory else None)
+        )
         self._maker = os.getpid()
 
     @property

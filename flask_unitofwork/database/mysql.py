@@ -15,7 +15,7 @@ from sqlalchemy import Engine, event
 from .fork import protect
 from .plan import EnginePlan
 
-__all__ = ["build"]
+__all__ = ["build", "session_variables"]
 
 # Whoever stands between closes idle connections silently: Azure's gateway after 240 s, many hosts after 300 s, the
 # server itself after 8 h (wait_timeout). A new connection each four minutes costs less than one failed request.
@@ -36,7 +36,7 @@ def build(plan: EnginePlan) -> Engine:
     @event.listens_for(engine, "connect")
     def set_session_variables(connection: Any, _record: object) -> None:
         # SQLAlchemy knows by now which of the two it talks to.
-        variables = _variables(plan, is_mariadb=bool(getattr(engine.dialect, "is_mariadb", False)))
+        variables = session_variables(plan, is_mariadb=bool(getattr(engine.dialect, "is_mariadb", False)))
         if variables:
             cursor = connection.cursor()
             cursor.execute("SET " + ", ".join(f"SESSION {name} = {value}" for name, value in variables.items()))
@@ -45,7 +45,7 @@ def build(plan: EnginePlan) -> Engine:
     return engine
 
 
-def _variables(plan: EnginePlan, *, is_mariadb: bool) -> dict[str, str]:
+def session_variables(plan: EnginePlan, *, is_mariadb: bool) -> dict[str, str]:
     """The session's variables, without those that the user sets by ``init_command`` or ``sql_mode``."""
     variables: dict[str, str] = {}
     if plan.decided("sql_mode") is None:

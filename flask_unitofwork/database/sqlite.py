@@ -142,7 +142,7 @@ def _enter_wal(connection: sqlite3.Connection) -> bool:
     for _ in range(WAL_ATTEMPTS):
         try:
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-        except sqlite3.OperationalError as error:
+        except connection.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 return False  # what is wrong, if it matters, the first statement will say
         else:
@@ -150,7 +150,7 @@ def _enter_wal(connection: sqlite3.Connection) -> bool:
         try:
             connection.execute("BEGIN EXCLUSIVE")
             connection.execute("ROLLBACK")
-        except sqlite3.OperationalError:
+        except connection.OperationalError:
             return False
     return False
 

@@ -177,7 +177,7 @@ def refuse_writes(engine: Engine) -> None:
     ) -> None:
         if effect_of(statement, context) >= Effect.LOCK:
             raise ReadOnlyError(
-                f"This unit of work is read-only, and this statement writes or locks: {_shortened(statement)}"
+                f"This unit of work is read-only, and this statement writes or locks: {_shortened(statement)}."
                 " Write where the unit may, such as in a scope() of its own."
             )
 

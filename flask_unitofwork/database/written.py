@@ -22,7 +22,7 @@ def watch_writes(engine: Engine) -> None:
 
 def has_written(connection: Connection) -> bool:
     """Whether a statement that writes was sent in the transaction in progress on *connection*."""
-    if connection.closed or connection.invalidated:
+    if connection.closed or connection.invalidated or not connection.in_transaction():
         return False
     return bool(connection.info.get(_WRITTEN))
 

@@ -23,7 +23,10 @@ from flask_unitofwork.config import Settings
 from flask_unitofwork.database import Engines
 
 PATIENCE_SECONDS: Final = 60
-CHILDREN: Final = 15
+CHILDREN: Final = 8
+THREADS: Final = 3
+# Enough to leave the child a turn to write, where there is one writer at a time.
+READS_PER_WRITE: Final = 20
 
 Seen = dict[str, Any]
 
@@ -187,10 +190,11 @@ def busy_threads(engine: Engine, ending: str) -> Seen:
     def serve(worker: int) -> int:
         count = 0
         while not stop.is_set():
-            with engine.connect() as connection:
-                names(connection)
+            for _ in range(READS_PER_WRITE):
+                with engine.connect() as connection:
+                    names(connection)
+            with engine.begin() as connection:
                 add(connection, f"{worker}-{count}")
-                connection.commit()
             count += 1
         return count
 
@@ -202,8 +206,8 @@ def busy_threads(engine: Engine, ending: str) -> Seen:
             return {"error": str(error.orig)}
         return {"added": True}
 
-    with ThreadPoolExecutor(4) as threads:
-        served = [threads.submit(serve, worker) for worker in range(4)]
+    with ThreadPoolExecutor(THREADS) as threads:
+        served = [threads.submit(serve, worker) for worker in range(THREADS)]
         try:
             children = [Child(engine, work, ending).seen() for _ in range(CHILDREN)]
         finally:
