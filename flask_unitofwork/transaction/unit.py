@@ -8,39 +8,21 @@ Note: one unit, many transactions
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 
 from sqlalchemy import Connection
 from sqlalchemy.orm import SessionTransaction
 
-from ..database.written import has_written
-from ..exceptions import DemarcationError, DoomedError
+from ..exceptions import DemarcationError
 from ..session import Attachment, Session, attachment_of
+from .doom import Doom
 from .hooks import Hook, Hooks, run_hooks
 from .lifecycle import Lifecycle, State
 from .savepoints import is_within
+from .uncommitted import describe_uncommitted
 
-__all__ = ["Doom", "Unit"]
-
-
-@dataclass(frozen=True, slots=True)
-class Doom:
-    """Why a unit can only be rolled back.
-
-    Attributes:
-        reason: in words, with the place in the user's code where there is one.
-        asked: whether ``uow.doom()`` asked for it; otherwise an exception left an inner block.
-        cause: that exception.
-        savepoint: the innermost savepoint around the block that failed; its rollback lifts the doom.
-    """
-
-    reason: str
-    asked: bool
-    cause: BaseException | None = None
-    savepoint: SessionTransaction | None = None
+__all__ = ["Unit"]
 
 
 class Unit:
@@ -210,13 +192,6 @@ class Unit:
         if self._lifecycle.state is State.ACTIVE:
             self._lifecycle.move(State.DOOMED)
 
-    def _refuse_if_doomed(self) -> None:
-        if self._doom is not None:
-            raise DoomedError(
-                f"This unit of work can only be rolled back, so it was not committed: {self._doom.reason}."
-                " If the failure may be survived, put that part into a block of its own: with uow.savepoint(): …"
-            ) from self._doom.cause
-
     # -- hooks ---------------------------------------------------------------------------------------------------
 
     @property
@@ -240,29 +215,9 @@ class Unit:
     # -- outcome -------------------------------------------------------------------------------------------------
 
     @property
-    def has_uncommitted_work(self) -> bool:
-        """Whether a rollback now would lose something: pending objects, flushed ones, or statements that wrote."""
-        session = self._session
-        if session is None:
-            return False
-        if session.new or session.deleted or any(session.is_modified(changed) for changed in session.dirty):
-            return True
-        return any(has_written(connection) for connection in self._connections)
-
-    def describe_uncommitted_work(self) -> str:
-        """What a rollback now would lose, by type and number; never the values."""
-        session = self._session
-        if session is None:
-            return "nothing"
-        changed = [one for one in session.dirty if session.is_modified(one)]
-        parts = [
-            f"{count} {kind} {name}"
-            for kind, objects in (("new", session.new), ("changed", changed), ("deleted", session.deleted))
-            for name, count in Counter(type(one).__qualname__ for one in objects).items()
-        ]
-        if any(has_written(connection) for connection in self._connections):
-            parts.append("statements that were sent to the database")
-        return ", ".join(parts) or "nothing"
+    def uncommitted_work(self) -> list[str]:
+        """What a rollback now would lose, such as ``["2 new Order"]``; empty if nothing."""
+        return [] if self._session is None else describe_uncommitted(self._session, self._connections)
 
     def commit(self, *, expire: bool = True) -> None:
         """Flush, commit, and run the after-commit hooks.
@@ -354,7 +309,8 @@ class Unit:
             waiting = self._hooks.before_commit
             while waiting and self._doom is None:
                 waiting.pop(0).function()
-        self._refuse_if_doomed()
+        if self._doom is not None:
+            self._doom.refuse()
         self._lifecycle.begin()
         self._lifecycle.move(State.COMMITTING)
 

@@ -198,7 +198,7 @@ class Dispatch:
         try:
             if self._units.commits_on_success(self._app):
                 self._settle(unit, response)
-            elif self._state.policy(response) and unit.has_uncommitted_work:
+            elif unit.uncommitted_work and self._state.policy(response):
                 self._report_lost_work(unit)
         except Exception as error:  # noqa: BLE001  whatever it is, it is for the error handlers
             self._fail()
@@ -219,7 +219,7 @@ class Dispatch:
     def _report_lost_work(self, unit: Unit) -> None:
         message = (
             f"The view {request.endpoint!r} answered with success, but its work was not committed and is lost:"
-            f" {unit.describe_uncommitted_work()}. Commits are explicit here: write uow.session.commit(), or"
+            f" {', '.join(unit.uncommitted_work)}. Commits are explicit here: write uow.session.commit(), or"
             " with uow.transaction(): … around the work; or uow.session.rollback() if it is to be dropped."
         )
         if self._app.debug or self._app.testing:

@@ -179,11 +179,12 @@ class Units:
 
 def _report_unfinished(app: Flask, unit: Unit) -> None:
     """Say what the end of a context drops, where nothing failed."""
-    if unit.has_uncommitted_work:
+    lost = unit.uncommitted_work
+    if lost:
         logger.warning(
             "An app context ended with work that nobody committed, so it is rolled back: %s."
             " Write uow.session.commit(), or with uow.scope(): … around the work.",
-            unit.describe_uncommitted_work(),
+            ", ".join(lost),
         )
     if unit.waiting_hooks and (app.debug or app.testing):
         logger.warning(

@@ -291,22 +291,21 @@ class TestTheUnit:
     @pytest.mark.parametrize(
         ("change", "described"),
         [
-            (lambda session, item: session.add(Item(name="new")), "1 new Item"),
-            (lambda session, item: setattr(item, "name", "other"), "1 changed Item"),
-            (lambda session, item: session.delete(item), "1 deleted Item"),
-            (lambda session, item: session.flush(), "nothing"),
+            (lambda session, item: session.add(Item(name="new")), ["1 new Item"]),
+            (lambda session, item: setattr(item, "name", "other"), ["1 changed Item"]),
+            (lambda session, item: session.delete(item), ["1 deleted Item"]),
+            (lambda session, item: session.flush(), []),
         ],
     )
     def test_describes_what_it_has_not_committed(
-        self, sqlite_stage: Stage, change: Callable[[Any, Item], Any], described: str
+        self, sqlite_stage: Stage, change: Callable[[Any, Item], Any], described: list[str]
     ) -> None:
         stage = sqlite_stage
         with stage.app.app_context():
-            assert stage.uow.current.describe_uncommitted_work() == "nothing"
+            assert stage.uow.current.uncommitted_work == []
             item = Item(name="tea")
             stage.uow.session.add(item)
             stage.uow.session.commit()
             change(stage.uow.session, item)
-            assert stage.uow.current.describe_uncommitted_work() == described
-            assert stage.uow.current.has_uncommitted_work == (described != "nothing")
+            assert stage.uow.current.uncommitted_work == described
             stage.uow.session.rollback()
