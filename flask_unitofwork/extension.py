@@ -16,7 +16,7 @@ from .database.schema import create_all, drop_all
 from .exceptions import AlreadyInitializedError, ConfigurationError
 from .models import ModelMethods, mapped_classes
 from .session import Router, Session
-from .transaction import Savepoint, Transaction, Unit
+from .transaction import Hook, Savepoint, Transaction, Unit
 from .web import (
     APP_STATE,
     EXTENSION,
@@ -176,7 +176,7 @@ class UnitOfWork(ModelMethods):
     def before_commit(self, function: F) -> F:
         """Run *function* before the unit is committed. It may still write, or doom; an exception rolls back."""
         unit = self._units.current()
-        unit.hooks.before_commit.append(unit.hook(function))
+        unit.hooks.before_commit.append(Hook(function, savepoint=unit.savepoint))
         return function
 
     def on_commit(self, function: F, *, robust: bool = True) -> F:
@@ -189,13 +189,13 @@ class UnitOfWork(ModelMethods):
             robust: log its failure and go on. Otherwise the failure is raised after all hooks ran; the commit stands.
         """
         unit = self._units.current()
-        unit.hooks.after_commit.append(unit.hook(function, robust=robust))
+        unit.hooks.after_commit.append(Hook(function, robust=robust, savepoint=unit.savepoint))
         return function
 
     def on_rollback(self, function: F) -> F:
         """Run *function* after the unit was rolled back. It gets a session of its own, which is committed after it."""
         unit = self._units.current()
-        unit.hooks.after_rollback.append(unit.hook(function))
+        unit.hooks.after_rollback.append(Hook(function, savepoint=unit.savepoint))
         return function
 
     # -- databases -----------------------------------------------------------------------------------------------

@@ -10,19 +10,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Final
 
 from sqlalchemy import Connection
 from sqlalchemy.orm import SessionTransaction
 
 from ..exceptions import DemarcationError
-from ..session import Attachment, Session, attachment_of
+from ..session import Session
 from .doom import Doom
-from .hooks import Hook, Hooks, run_hooks
+from .held_session import HeldSession
+from .hooks import Hooks, run_hooks
 from .lifecycle import Lifecycle, State
 from .savepoints import is_within
 from .uncommitted import describe_uncommitted
 
 __all__ = ["Unit"]
+
+
+_INSTEAD: Final = {
+    "commit": "leave the block: it commits when it ends without an exception",
+    "rollback": 'raise an exception, or write uow.doom("why") and leave the block',
+}
 
 
 class Unit:
@@ -38,23 +46,6 @@ class Unit:
         outer: the unit that this one was opened inside of, if any.
     """
 
-    __slots__ = (
-        "_attachment",
-        "_connections",
-        "_depth",
-        "_doom",
-        "_hook_scope",
-        "_hooks",
-        "_lifecycle",
-        "_make_session",
-        "_managed",
-        "_read_only",
-        "_session",
-        "_writes",
-        "attempt",
-        "outer",
-    )
-
     def __init__(
         self,
         make_session: Callable[[], Session],
@@ -66,38 +57,30 @@ class Unit:
         attempt: int = 1,
         outer: Unit | None = None,
     ) -> None:
-        self._make_session = make_session
+        self._held = HeldSession(self, make_session, writes=writes, read_only=read_only)
         self._hook_scope = hook_scope
         self._managed = managed
-        self._writes = writes
-        self._read_only = read_only
         self.attempt = attempt
         self.outer = outer
         self._depth = 0
-        self._session: Session | None = None
-        self._attachment: Attachment | None = None
-        self._connections: list[Connection] = []
         self._doom: Doom | None = None
         self._hooks: Hooks | None = None
         self._lifecycle = Lifecycle()
 
     def __repr__(self) -> str:
-        return f"<Unit {self.state.value}, attempt {self.attempt}{', read-only' if self._read_only else ''}>"
+        return f"<Unit {self.state.value}, attempt {self.attempt}{', read-only' if self.read_only else ''}>"
 
     # -- what users see ------------------------------------------------------------------------------------------
 
     @property
     def session(self) -> Session:
         """The unit's session; it is made when first asked for."""
-        if self._session is None:
-            self.adopt(self._make_session())
-        assert self._session is not None
-        return self._session
+        return self._held.get()
 
     @property
     def has_session(self) -> bool:
         """Whether the session was ever asked for."""
-        return self._session is not None
+        return self._held.session is not None
 
     @property
     def state(self) -> State:
@@ -112,42 +95,37 @@ class Unit:
     @property
     def read_only(self) -> bool:
         """Whether writes are refused."""
-        return self._read_only
+        return self._held.read_only
 
-    # -- set-up --------------------------------------------------------------------------------------------------
+    # -- its session ---------------------------------------------------------------------------------------------
 
     def adopt(self, session: Session) -> None:
-        """Make *session* the unit's own. It must not have one yet.
+        """Make *session* the unit's own.
 
         Raises:
-            DemarcationError: it has.
+            DemarcationError: it has one already.
         """
-        if self._session is not None:
-            raise DemarcationError(
-                "This scope already has a session, so another one cannot take its place."
-                " Set options before the first use, or open a scope of its own: with uow.scope(): …"
-            )
-        attachment = attachment_of(session)
-        assert attachment is not None, "sessions of an app are attached to it when they are made"
-        self._session, self._attachment = session, attachment
-        attachment.owner = self
-        self._tell_intent()
+        self._held.adopt(session)
 
     def expect_writes(self) -> None:
         """From the next transaction on, the unit means to write."""
-        self._writes = True
-        self._tell_intent()
+        self._held.intend(writes=True)
 
     def forbid_writes(self) -> None:
         """From the next transaction on, a statement that writes raises ReadOnlyError."""
-        self._read_only = True
-        self._tell_intent()
+        self._held.intend(read_only=True)
 
-    def _tell_intent(self) -> None:
-        # A transaction that has its connection keeps it: another intent would mean another connection beside it.
-        if self._attachment is not None and not self._connections:
-            self._attachment.writes = self._writes and not self._read_only
-            self._attachment.read_only = self._read_only
+    def close(self) -> None:
+        """Give everything back. What is not committed is rolled back."""
+        self._held.close()
+
+    def discard(self) -> None:
+        """Close without a rollback: the connections are in an unknown state and must not be used again."""
+        self._held.discard()
+
+    def forget_session(self) -> None:
+        """Close the session; the next use makes a new one."""
+        self._held.forget()
 
     # -- blocks --------------------------------------------------------------------------------------------------
 
@@ -186,8 +164,7 @@ class Unit:
         """
         # The first failure explains best; but somebody who asks for the rollback has dealt with any failure.
         if self._doom is None or (asked and not self._doom.asked):
-            savepoint = None if self._session is None or asked else self._session.get_nested_transaction()
-            self._doom = Doom(reason, asked, cause, savepoint)
+            self._doom = Doom(reason, asked, cause, None if asked else self.savepoint)
         self._lifecycle.begin()
         if self._lifecycle.state is State.ACTIVE:
             self._lifecycle.move(State.DOOMED)
@@ -201,23 +178,26 @@ class Unit:
             self._hooks = Hooks()
         return self._hooks
 
-    def hook(self, function: Callable[[], object], *, robust: bool = True) -> Hook:
-        """A hook that belongs to the savepoint in progress, if there is one."""
-        savepoint = None if self._session is None else self._session.get_nested_transaction()
-        return Hook(function, robust, savepoint)
+    @property
+    def savepoint(self) -> SessionTransaction | None:
+        """The innermost savepoint in progress."""
+        session = self._held.session
+        return None if session is None else session.get_nested_transaction()
 
     @property
-    def waiting_hooks(self) -> list[str]:
+    def hooks_without_transaction(self) -> list[str]:
         """The names of the after-commit hooks that wait for a commit, where no transaction is open."""
-        in_transaction = self._session is not None and self._session.in_transaction()
-        return [hook.name for hook in self._hooks.after_commit] if self._hooks and not in_transaction else []
+        if self._hooks is None or self._held.in_transaction:
+            return []
+        return [hook.name for hook in self._hooks.after_commit]
 
     # -- outcome -------------------------------------------------------------------------------------------------
 
     @property
     def uncommitted_work(self) -> list[str]:
         """What a rollback now would lose, such as ``["2 new Order"]``; empty if nothing."""
-        return [] if self._session is None else describe_uncommitted(self._session, self._connections)
+        session = self._held.session
+        return [] if session is None else describe_uncommitted(session, self._held.connections)
 
     def commit(self, *, expire: bool = True) -> None:
         """Flush, commit, and run the after-commit hooks.
@@ -229,7 +209,7 @@ class Unit:
             DoomedError: the unit can only be rolled back.
             sqlalchemy.exc.SQLAlchemyError: the flush or the commit failed. The caller must roll back.
         """
-        session = self._session
+        session = self._held.session
         if session is None:
             self.before_commit()
             self.transaction_ended(committed=True)
@@ -244,63 +224,33 @@ class Unit:
     def rollback(self) -> None:
         """Roll back, drop the after-commit hooks, and run the after-rollback hooks. Blocks that were left open are over."""
         self._depth = 0
-        if self._session is None:
+        session = self._held.session
+        if session is None:
             self.transaction_ended(committed=False)
         else:
-            self._session.rollback()
+            session.rollback()
 
     @property
     def is_idle(self) -> bool:
         """Whether there is nothing to commit or to roll back: no transaction, no hook, no doom."""
-        in_transaction = self._session is not None and self._session.in_transaction()
-        return not in_transaction and self._doom is None and not self._hooks
-
-    def close(self) -> None:
-        """Give everything back. What is not committed is rolled back."""
-        if self._session is not None:
-            try:
-                self._session.close()
-            except Exception:
-                self.discard()
-                raise
-
-    def discard(self) -> None:
-        """Close without a rollback: the connections are in an unknown state and must not be used again."""
-        connections, self._connections = self._connections, []
-        for connection in connections:
-            connection.invalidate()
-            connection.close()
-        if self._session is not None:
-            self._session.invalidate()
-
-    def forget_session(self) -> None:
-        """Close the session; the next use makes a new one."""
-        try:
-            self.close()
-        finally:
-            self._session = self._attachment = None
+        return not self._held.in_transaction and self._doom is None and not self._hooks
 
     # -- what the session reports (SessionOwner) -----------------------------------------------------------------
 
     def check_demarcation(self, operation: str) -> None:
         """Refuse commit() and rollback() inside a block."""
         if self._depth:
-            instead = (
-                "leave the block: it commits when it ends without an exception"
-                if operation == "commit"
-                else 'raise an exception, or write uow.doom("why") and leave the block'
-            )
             raise DemarcationError(
                 f"session.{operation}() inside a transaction() or savepoint() block: the block decides about that,"
-                f" for all of the code in it. Instead of session.{operation}(), {instead}."
+                f" for all of the code in it. Instead of session.{operation}(), {_INSTEAD[operation]}."
             )
 
     def transaction_begun(self) -> None:
         self._lifecycle.begin()
-        self._tell_intent()
+        self._held.tell_intent()
 
     def connection_begun(self, connection: Connection) -> None:
-        self._connections.append(connection)
+        self._held.connections.append(connection)
 
     def before_commit(self) -> None:
         self.check_demarcation("commit")
@@ -322,7 +272,7 @@ class Unit:
             self._lifecycle.move(State.ACTIVE)
 
     def transaction_ended(self, *, committed: bool) -> None:
-        self._connections.clear()
+        self._held.connections.clear()
         self._doom = None
         if not committed:
             self._lifecycle.begin()

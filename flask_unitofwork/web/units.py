@@ -186,10 +186,10 @@ def _report_unfinished(app: Flask, unit: Unit) -> None:
             " Write uow.session.commit(), or with uow.scope(): … around the work.",
             ", ".join(lost),
         )
-    if unit.waiting_hooks and (app.debug or app.testing):
+    if unit.hooks_without_transaction and (app.debug or app.testing):
         logger.warning(
             "An app context ended, and these on_commit hooks never ran: %s. No commit followed their registration.",
-            ", ".join(unit.waiting_hooks),
+            ", ".join(unit.hooks_without_transaction),
         )
 
 
