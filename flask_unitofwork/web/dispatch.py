@@ -76,7 +76,7 @@ class Dispatch:
 
     def _wsgi_app(self, original: Wrapped) -> Wrapped:
         def wsgi_app(environ: dict[str, Any], start_response: Any) -> Any:
-            if current_context() is None:
+            if request_context(None) is None:
                 return original(environ, start_response)
             return self._nested_request(original, environ, start_response)
 
