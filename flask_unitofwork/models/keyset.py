@@ -17,7 +17,7 @@ from ..exceptions import PaginationError
 from .arguments import MAX_PER_PAGE, page_size, request_argument
 from .bookmark import EDGE, read_bookmark, write_bookmark
 from .position import stretches
-from .results import unrepeated
+from .results import sole, unrepeated
 from .sort_key import KeyColumn, sort_key
 from .statement import AnySelect, Shape, entities, shape_of
 
@@ -210,10 +210,10 @@ def _rows(
 def _fetch(session: Session, statement: Select[*tuple[Any, ...]], key_length: int) -> Iterator[_KeyedRow]:
     # Frozen, to be read twice: a Row cannot be cut in two and stay a Row.
     frozen = unrepeated(session.execute(statement)).freeze()
-    selected = len(frozen().keys()) - key_length
-    items = frozen().scalars() if selected == 1 else frozen().columns(*range(selected))
-    keys = frozen().columns(*range(selected, selected + key_length))
-    return (_KeyedRow(item, tuple(key)) for item, key in zip(items, keys, strict=True))
+    rows = frozen().all()
+    selected = len(rows[0]) - key_length if rows else 0
+    items = frozen().columns(*range(selected)) if rows else ()
+    return (_KeyedRow(sole(item), tuple(row[selected:])) for item, row in zip(items, rows, strict=True))
 
 
 def _page(rows: list[_KeyedRow], place: _Place, size: int) -> KeysetPagination[Any]:

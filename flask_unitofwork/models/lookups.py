@@ -14,7 +14,7 @@ from sqlalchemy import CompoundSelect, Join, Row, Select
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
 
 from .identity import possible_identity
-from .results import unrepeated
+from .results import sole, unrepeated
 from .statement import froms
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def first_or_404(session: Session, statement: Executable, *, description: str | 
     row = unrepeated(session.execute(_first_only(statement))).first()
     if row is None:
         abort(404, description=description)
-    return _sole(row)
+    return sole(row)
 
 
 @overload
@@ -143,7 +143,7 @@ def one_or_404(session: Session, statement: Executable, *, description: str | No
         NotFound: there is no row, or more than one.
     """
     try:
-        return _sole(unrepeated(session.execute(statement)).one())
+        return sole(unrepeated(session.execute(statement)).one())
     except (NoResultFound, MultipleResultsFound):
         abort(404, description=description)
 
@@ -160,7 +160,3 @@ def _first_only(statement: Executable) -> Executable:
         if len(sources) <= 1 and not any(isinstance(one, Join) for one in sources):
             return statement.limit(1)
     return statement
-
-
-def _sole(row: Row[*tuple[Any, ...]]) -> Any:
-    return row[0] if len(row) == 1 else row

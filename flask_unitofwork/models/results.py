@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from .statement import needs_unique
 
 if TYPE_CHECKING:
-    from sqlalchemy import Result
+    from sqlalchemy import Result, Row
 
-__all__ = ["Rows", "rows_of", "unrepeated"]
+__all__ = ["Rows", "rows_of", "sole", "unrepeated"]
 
 T = TypeVar("T")
 
@@ -31,8 +31,13 @@ class Rows(Generic[T]):
 def rows_of(result: Result[*tuple[Any, ...]]) -> Rows[Any]:
     """Fetch all of *result*."""
     exact = not needs_unique(result)
-    found = unrepeated(result)
-    return Rows(list(found.scalars() if len(found.keys()) == 1 else found), exact=exact)
+    return Rows([sole(row) for row in unrepeated(result)], exact=exact)
+
+
+def sole(row: Row[*tuple[Any, ...]]) -> Any:
+    """What is in *row* if that is one thing, else the row."""
+    # The row's length, not the result's keys: an alias without a name has none.
+    return row[0] if len(row) == 1 else row
 
 
 def unrepeated(result: Result[*tuple[Any, ...]]) -> Result[*tuple[Any, ...]]:

@@ -170,8 +170,9 @@ def test_two_aliases_of_one_table_are_two_tables(session: Session) -> None:
     assert len(set(forth)) == 3 * 3 + 2 * 2
 
 
-def test_an_alias_is_continued_by_its_own_columns(session: Session) -> None:
-    writer = aliased(Author, name="writer")
+@pytest.mark.parametrize("name", [None, "writer"])
+def test_an_alias_is_continued_by_its_own_columns(session: Session, name: str | None) -> None:
+    writer = aliased(Author, name=name)
     statement = select(writer).join(writer.books).options(contains_eager(writer.books)).where(Book.title == "title 0")
 
     assert len(walk(session, statement.order_by(writer.name), 2)[0]) == 7
