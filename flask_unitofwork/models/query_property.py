@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from sqlalchemy.orm import class_mapper
+from sqlalchemy.orm.exc import UnmappedClassError
 
 from .query import Query
 
@@ -13,11 +14,19 @@ if TYPE_CHECKING:
     import sqlalchemy.orm
     from sqlalchemy.orm import Session
 
-__all__ = ["QueryProperty"]
+__all__ = ["NotMappedError", "QueryProperty"]
 
 T = TypeVar("T")
 # The class of the queries; None for Query, of the class that the property is read from.
 Q = TypeVar("Q", bound="sqlalchemy.orm.Query[Any] | None")
+
+
+class NotMappedError(UnmappedClassError, AttributeError):
+    """The query of a class that is not mapped, such as the base itself.
+
+    An AttributeError too, since there is no such attribute: ``hasattr()``, the making of dataclasses and whatever
+    else looks at all attributes of a class then pass it over.
+    """
 
 
 class QueryProperty(Generic[Q]):
@@ -31,7 +40,7 @@ class QueryProperty(Generic[Q]):
         query_cls: the class of the queries, if it is not :class:`Query`.
 
     Raises:
-        UnmappedClassError: on reading, from a class that is not mapped, such as the base itself.
+        NotMappedError: on reading, from a class that is not mapped, such as the base itself.
 
     Example:
         >>> from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -63,5 +72,8 @@ class QueryProperty(Generic[Q]):
     def __get__(self, instance: object, owner: type[Any]) -> Q: ...
 
     def __get__(self, instance: object, owner: type[Any]) -> Any:
-        class_mapper(owner)  # an UnmappedClassError names the class; a query's own error does not
+        try:
+            class_mapper(owner)
+        except UnmappedClassError:
+            raise NotMappedError(owner) from None
         return self._query_cls(owner, session=self._session())
