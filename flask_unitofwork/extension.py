@@ -10,6 +10,7 @@ from flask import Flask
 from sqlalchemy import Engine, MetaData
 from sqlalchemy.orm import sessionmaker
 
+from .cli import shell_context, uow_commands
 from .config import DEFAULT_BIND, Settings
 from .database import Engines
 from .database.schema import create_all, drop_all
@@ -94,6 +95,8 @@ class UnitOfWork(ModelMethods):
         self._apps.add(app)
         weakref.finalize(app, engines.dispose)
         Dispatch(app, state, self._units).install()
+        app.cli.add_command(uow_commands)
+        app.shell_context_processor(self._shell_context)
         if settings.nested_context == "join":
             join_nested_contexts(app)
 
@@ -251,6 +254,9 @@ class UnitOfWork(ModelMethods):
     def dispose(self) -> None:
         """Close the pooled connections of the current app."""
         self._engines().dispose()
+
+    def _shell_context(self) -> dict[str, object]:
+        return shell_context(self, () if self._metadata is None else mapped_classes(self._metadata))
 
     def _engines(self) -> Engines:
         return self._units.app_state(self._units.current_app()).engines
