@@ -89,7 +89,7 @@ class Settings:
         given = {key: value for key, value in config.items() if key.startswith(PREFIX)}
         for key in given:
             if key not in _READERS:
-                raise ConfigurationError(f"{key} is not a setting of flask_unitofwork.{_nearest(key, _READERS)}")
+                raise ConfigurationError(f"{key} is not a setting of flask_unitofwork.{_nearest(key)}")
         if given.get("UNITOFWORK_DATABASES") is None:
             raise ConfigurationError(
                 "UNITOFWORK_DATABASES is not set, so there is no database to connect to."
@@ -127,9 +127,11 @@ def _wrong(key: str, expected: str, value: object) -> ConfigurationError:
     return ConfigurationError(f"{key} must be {expected}; it is of type {type(value).__name__}.")
 
 
-def _nearest(word: str, words: Mapping[str, object]) -> str:
-    near = get_close_matches(word, words, n=1)
-    return f" Did you mean {near[0]}?" if near else f" The settings are: {', '.join(sorted(words))}."
+def _nearest(key: str) -> str:
+    """Advice for an unknown *key*. The prefix is left out of the comparison: it makes all keys look alike."""
+    names = [known.removeprefix(PREFIX) for known in _READERS]
+    near = get_close_matches(key.removeprefix(PREFIX), names, n=1)
+    return f" Did you mean {PREFIX}{near[0]}?" if near else f" The settings are: {', '.join(sorted(_READERS))}."
 
 
 def _flag(key: str, value: object) -> bool:

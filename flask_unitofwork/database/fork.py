@@ -21,7 +21,7 @@ import socket
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, Protocol
 from weakref import WeakKeyDictionary, WeakSet
@@ -29,7 +29,7 @@ from weakref import WeakKeyDictionary, WeakSet
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
-__all__ = ["Inheritance", "protect"]
+__all__ = ["SOCKETS", "Inheritance", "Inherited", "protect"]
 
 
 class Inheritance(Protocol):
@@ -44,9 +44,16 @@ class Inheritance(Protocol):
         """
         ...
 
-    def in_child(self, connection: Any, info: Mapping[str, Any]) -> None:
-        """In the child: make *connection*, a driver's, harmless. *info* is what was noted on it."""
+    def in_child(self, inherited: Sequence[Inherited]) -> None:
+        """In the child: make all connections of this kind harmless."""
         ...
+
+
+class Inherited(NamedTuple):
+    """A driver's connection that a child has inherited, and what was noted on it (``Connection.info``)."""
+
+    connection: Any
+    info: Mapping[str, Any]
 
 
 class _Protected(NamedTuple):
@@ -54,16 +61,10 @@ class _Protected(NamedTuple):
     records: WeakSet[ConnectionPoolEntry]
 
 
-class _Inherited(NamedTuple):
-    inheritance: Inheritance
-    record: ConnectionPoolEntry
-    connection: Any
-
-
 # Held over the fork, so that no thread is changing the engines or their records meanwhile.
 _lock: Final = threading.RLock()
 _engines: Final[WeakKeyDictionary[Engine, _Protected]] = WeakKeyDictionary()
-_inherited: Final[list[_Inherited]] = []
+_at_fork: Final[list[tuple[Inheritance, ConnectionPoolEntry, Any]]] = []
 _kept: Final[list[object]] = []
 _HOLDER: Final = "unitofwork_holder"
 
@@ -74,13 +75,14 @@ class _Sockets:
     def before_fork(self, engine: Engine, records: Collection[ConnectionPoolEntry]) -> None:
         """Nothing: to close idle connections would cost the parent new ones, and gain the child nothing."""
 
-    def in_child(self, connection: Any, info: Mapping[str, Any]) -> None:  # noqa: ARG002  # SQLite's way needs it
-        """Let the connection's descriptor, in this process, be a socket whose other end is closed."""
-        with suppress(Exception):  # the driver has closed it by itself, or tells nobody its descriptor
-            descriptor = _descriptor(connection)
-            here, there = socket.socketpair()
-            with here, there:
-                os.dup2(here.fileno(), descriptor, inheritable=False)
+    def in_child(self, inherited: Sequence[Inherited]) -> None:
+        """Let each connection's descriptor, in this process, be a socket whose other end is closed."""
+        nowhere, other_end = socket.socketpair()
+        other_end.close()
+        with nowhere:
+            for connection, _ in inherited:
+                with suppress(Exception):  # the driver has closed it by itself, or tells nobody its descriptor
+                    os.dup2(nowhere.fileno(), _descriptor(connection), inheritable=False)
 
 
 def _descriptor(connection: Any) -> int:
@@ -90,12 +92,15 @@ def _descriptor(connection: Any) -> int:
     return number
 
 
-def protect(engine: Engine, inheritance: Inheritance | None = None) -> None:
+SOCKETS: Final = _Sockets()
+
+
+def protect(engine: Engine, inheritance: Inheritance = SOCKETS) -> None:
     """See to it that forks do no harm to the connections that *engine* will make.
 
     Args:
         engine: it is not kept alive by this.
-        inheritance: how its connections are dealt with; None for those of a server.
+        inheritance: how connections of its kind are dealt with.
     """
     records: WeakSet[ConnectionPoolEntry] = WeakSet()
 
@@ -107,7 +112,7 @@ def protect(engine: Engine, inheritance: Inheritance | None = None) -> None:
     event.listen(engine, "connect", remember, insert=True)
     event.listen(engine, "engine_connect", _remember_holder)
     with _lock:
-        _engines[engine] = _Protected(inheritance or _Sockets(), records)
+        _engines[engine] = _Protected(inheritance, records)
 
 
 def _remember_holder(connection: Connection) -> None:
@@ -141,11 +146,11 @@ def _before() -> None:
         for record in records:
             # A reference of our own: what other threads of the parent do cannot take it from the child.
             if record.dbapi_connection is not None:
-                _inherited.append(_Inherited(protected.inheritance, record, record.dbapi_connection))
+                _at_fork.append((protected.inheritance, record, record.dbapi_connection))
 
 
 def _after_in_parent() -> None:
-    _inherited.clear()
+    _at_fork.clear()
     _lock.release()
 
 
@@ -154,13 +159,16 @@ def _after_in_child() -> None:
         for engine in list(_engines):
             # A new pool in place of the old, whose locks may be held by threads that do not exist here.
             engine.dispose(close=False)
-        for inheritance, record, connection in _inherited:
+        kinds: dict[Inheritance, list[Inherited]] = {}
+        for inheritance, record, connection in _at_fork:
             _keep_for_ever(connection)
             _disown(record)
             _invalidate_holder(record)
-            inheritance.in_child(connection, record.info)
+            kinds.setdefault(inheritance, []).append(Inherited(connection, record.info))
+        for inheritance, inherited in kinds.items():
+            inheritance.in_child(inherited)
     finally:
-        _inherited.clear()
+        _at_fork.clear()
         _lock.release()
 
 
