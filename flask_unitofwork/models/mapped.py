@@ -19,15 +19,15 @@ def mapped_classes(metadata: MetaData) -> list[type[Any]]:
     """Give the classes that are mapped to tables of *metadata*, however they were mapped, by name.
 
     Example:
-        >>> from sqlalchemy import MetaData
-        >>> from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+        >>> from sqlalchemy import Column, Integer, MetaData
+        >>> from sqlalchemy.orm import DeclarativeBase
         >>> class Base(DeclarativeBase):
         ...     metadata = MetaData()
         >>> class Author(Base):
         ...     __tablename__ = "authors"
-        ...     id: Mapped[int] = mapped_column(primary_key=True)
-        >>> mapped_classes(Base.metadata)
-        [<class 'Author'>]
+        ...     id = Column(Integer, primary_key=True)
+        >>> mapped_classes(Base.metadata) == [Author]
+        True
     """
     classes = {
         mapper.class_

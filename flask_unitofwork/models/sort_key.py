@@ -36,7 +36,7 @@ from sqlalchemy import (
     literal_column,
     type_coerce,
 )
-from sqlalchemy.sql import operators
+from sqlalchemy.sql import operators, visitors
 from sqlalchemy.types import UserDefinedType
 
 from ..exceptions import PaginationError
@@ -229,21 +229,16 @@ def _may_be_null(expression: ColumnElement[Any], outer: set[FromClause]) -> bool
 
 def _nullable_side(selectable: FromClause) -> Iterator[FromClause]:
     """The tables whose columns are NULL where an outer join found no row."""
-    if isinstance(selectable, Join):
-        if selectable.isouter or selectable.full:
-            yield from _tables(selectable.right)
-        if selectable.full:
-            yield from _tables(selectable.left)
-        yield from _nullable_side(selectable.left)
-        yield from _nullable_side(selectable.right)
+    for part in visitors.iterate(selectable):
+        if isinstance(part, Join) and (part.isouter or part.full):
+            yield from _parts(part.right)
+            if part.full:
+                yield from _parts(part.left)
 
 
-def _tables(selectable: FromClause) -> Iterator[FromClause]:
-    if isinstance(selectable, Join):
-        yield from _tables(selectable.left)
-        yield from _tables(selectable.right)
-    else:
-        yield selectable
+def _parts(selectable: FromClause) -> Iterator[FromClause]:
+    # Not by left and right alone: a join on the right side of another stands in parentheses.
+    return (part for part in visitors.iterate(selectable) if isinstance(part, FromClause))
 
 
 def _is_unique(column: KeyColumn) -> bool:

@@ -3,7 +3,24 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import ARRAY, Integer, Row, Select, column, create_engine, func, literal, select, text, union, values
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    Integer,
+    MetaData,
+    Row,
+    Select,
+    String,
+    Table,
+    column,
+    create_engine,
+    func,
+    literal,
+    select,
+    text,
+    union,
+    values,
+)
 from sqlalchemy.orm import Session, aliased, contains_eager, joinedload
 from sqlalchemy.pool import NullPool
 
@@ -48,13 +65,21 @@ def test_the_primary_key_goes_the_way_of_the_last_column(session: Session) -> No
 
 
 def test_a_unique_column_is_order_enough(session: Session, statements: Statements) -> None:
+    tags = Table(
+        "tags",
+        MetaData(),
+        Column("id", Integer, primary_key=True),
+        Column("name", String(9), unique=True, nullable=False),
+    )
+    tags.create(session.connection())
     del statements[:]
-    session.add(Author(id=9, name="", email=None))
-    paginate_by_key(session, select(Book).order_by(Book.title))
+    paginate_by_key(session, select(tags).order_by(tags.c.name.desc()))
+    paginate_by_key(session, select(Author).order_by(Author.email))
     paginate_by_key(session, select(Author).order_by(Author.id))
 
     assert [sent.split("ORDER BY")[1].split("LIMIT")[0].strip() for sent in statements if "ORDER BY" in sent] == [
-        "books.title ASC, books.id ASC",
+        "tags.name DESC",
+        "authors.email ASC, authors.id ASC",  # there may be several without one
         "authors.id ASC",
     ]
 
