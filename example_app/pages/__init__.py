@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import audit, basket, orders, products
+from . import audit, basket, icon, orders, products
 from .blueprint import pages
 
-__all__ = ["audit", "basket", "orders", "pages", "products"]
+__all__ = ["audit", "basket", "icon", "orders", "pages", "products"]
