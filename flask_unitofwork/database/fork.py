@@ -27,7 +27,10 @@ from typing import Any, Final, NamedTuple, Protocol
 from weakref import WeakKeyDictionary, WeakSet
 
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from .executions import Info, before_each_execution
 
 __all__ = ["SOCKETS", "Inheritance", "Inherited", "protect"]
 
@@ -110,13 +113,13 @@ def protect(engine: Engine, inheritance: Inheritance = SOCKETS) -> None:
 
     # First of all listeners: from here on the connection may be used.
     event.listen(engine, "connect", remember, insert=True)
-    event.listen(engine, "engine_connect", _remember_holder)
+    before_each_execution(engine, _remember_holder)
     with _lock:
         _engines[engine] = _Protected(inheritance, records)
 
 
-def _remember_holder(connection: Connection) -> None:
-    connection.info[_HOLDER] = weakref.ref(connection)
+def _remember_holder(info: Info, _cursor: object, _statement: str, context: ExecutionContext) -> None:
+    info[_HOLDER] = weakref.ref(context.root_connection)
 
 
 def _keep_for_ever(one: object) -> None:

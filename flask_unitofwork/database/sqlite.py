@@ -32,6 +32,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from ..config import is_sqlite_uri
 from ..exceptions import ConfigurationError
+from .executions import Info, before_each_execution
 from .fork import protect
 from .memory import BackingFile, is_in_memory, is_shared_cache
 from .plan import EnginePlan
@@ -161,30 +162,17 @@ def _enter_wal(connection: sqlite3.Connection) -> bool:
 def _begin_transactions(engine: Engine, statement_timeout: float | None) -> None:
     """Begin transactions as the note "Transactions" says, and watch over them as "Lost transactions" says."""
 
-    def before(cursor: sqlite3.Cursor, statement: str, context: ExecutionContext) -> None:
-        info = context.root_connection.info
+    # It is no statement to those who listen to statements, and what BEGIN raises, the statement itself has raised.
+    def before(info: Info, cursor: Any, statement: str, context: ExecutionContext) -> None:
         note_use(info)
         if statement_timeout is not None:
             info[_DEADLINE].restart()
-        connection = cursor.connection
+        connection: sqlite3.Connection = cursor.connection
         if not connection.in_transaction and _must_begin(connection, statement, context):
             cursor.execute(f"BEGIN {connection.isolation_level or 'IMMEDIATE'}")
         info[_IN_TRANSACTION] = connection.in_transaction
 
-    # do_… events: what they raise is wrapped by SQLAlchemy as if the statement itself had raised it, and BEGIN does
-    # not count as a statement for those who listen to statements.
-    @event.listens_for(engine, "do_execute")
-    def do_execute(cursor: Any, statement: str, _parameters: object, context: Any) -> None:
-        before(cursor, statement, context)
-
-    @event.listens_for(engine, "do_executemany")
-    def do_executemany(cursor: Any, statement: str, _parameters: object, context: Any) -> None:
-        before(cursor, statement, context)
-
-    @event.listens_for(engine, "do_execute_no_params")
-    def do_execute_no_params(cursor: Any, statement: str, context: Any) -> None:
-        before(cursor, statement, context)
-
+    before_each_execution(engine, before)
     event.listen(engine, "handle_error", _notice_lost_transaction)
 
 

@@ -1,38 +1,49 @@
-"""Whether the transaction in progress on a connection has written: only then does a rollback lose anything."""
+"""Whether a unit of work has written on a connection: only then does a rollback lose anything."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, ExceptionContext, event
 
+from .executions import Info, before_each_execution
 from .statements import Effect, effect_of
 
-__all__ = ["has_written", "watch_writes"]
+__all__ = ["forget_writes", "has_written", "watch_writes"]
 
-_WRITTEN: Final = "unitofwork_written"
-_WRITES: Final = frozenset({Effect.WRITE, Effect.MAINTENANCE})
+_WRITES: Final = "unitofwork_writes"
+_COUNTED: Final = "_unitofwork_counted"
 
 
 def watch_writes(engine: Engine) -> None:
-    """From now on remember which transactions of *engine* have written."""
-    event.listen(engine, "begin", _begun)
-    event.listen(engine, "after_cursor_execute", _executed)
+    """From now on remember which connections of *engine* have written."""
+    before_each_execution(engine, _count)
+    event.listen(engine, "handle_error", _discount)
+
+
+def forget_writes(connection: Connection) -> None:
+    """A unit begins on *connection*: what was written before is not its own.
+
+    A new transaction on the same connection does not tell: in an isolated test, all units share one transaction.
+    """
+    connection.info[_WRITES] = 0
 
 
 def has_written(connection: Connection) -> bool:
-    """Whether a statement that writes was sent in the transaction in progress on *connection*."""
-    if connection.closed or connection.invalidated or not connection.in_transaction():
+    """Whether a statement that writes has run on *connection* since `forget_writes`."""
+    if connection.closed or connection.invalidated:
         return False
-    return bool(connection.info.get(_WRITTEN))
+    return bool(connection.info.get(_WRITES))
 
 
-def _begun(connection: Connection) -> None:
-    connection.info[_WRITTEN] = False
+def _count(info: Info, _cursor: object, statement: str, context: Any) -> None:
+    if effect_of(statement, context) >= Effect.MAINTENANCE:
+        info[_WRITES] = info.get(_WRITES, 0) + 1
+        setattr(context, _COUNTED, True)
 
 
-def _executed(
-    connection: Connection, _cursor: Any, statement: str, _parameters: Any, context: Any, _executemany: bool
-) -> None:
-    if effect_of(statement, context) in _WRITES:
-        connection.info[_WRITTEN] = True
+def _discount(failure: ExceptionContext) -> None:
+    """A statement that failed has written nothing."""
+    if getattr(failure.execution_context, _COUNTED, False) and failure.connection is not None:
+        info = failure.connection.info
+        info[_WRITES] = info.get(_WRITES, 1) - 1

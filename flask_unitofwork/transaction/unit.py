@@ -15,6 +15,7 @@ from typing import Final
 from sqlalchemy import Connection
 from sqlalchemy.orm import SessionTransaction
 
+from ..database.written import forget_writes
 from ..exceptions import DemarcationError
 from ..session import Session
 from .doom import Doom
@@ -250,6 +251,7 @@ class Unit:
         self._held.tell_intent()
 
     def connection_begun(self, connection: Connection) -> None:
+        forget_writes(connection)
         self._held.connections.append(connection)
 
     def before_commit(self) -> None:

@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, text
@@ -161,6 +162,14 @@ def after_reading(engine: Engine, ending: str) -> Seen:
     return {"child": child.seen(), "committed": committed(engine)}
 
 
+def file_is_gone(engine: Engine, ending: str) -> Seen:
+    """A process forks inside a transaction on a file that somebody deletes."""
+    with engine.connect() as connection:
+        add(connection, "parent")
+        Path(engine.url.database or "").unlink()
+        return Child(engine, lambda: {"invalidated": connection.invalidated}, ending).seen()
+
+
 def while_streaming(engine: Engine, ending: str) -> Seen:
     """A request forks while it reads rows as they come."""
     with engine.begin() as connection:
@@ -220,6 +229,7 @@ SCENARIOS: Final[dict[str, Callable[[Engine, str], Seen]]] = {
     "idle_pool": idle_pool,
     "in_transaction": in_transaction,
     "after_reading": after_reading,
+    "file_is_gone": file_is_gone,
     "while_streaming": while_streaming,
     "busy_threads": busy_threads,
 }

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, select, text
+from sqlalchemy import Engine, create_engine, dialects, select, text
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.pool import NullPool, StaticPool
 
 from flask_unitofwork.config import Settings
@@ -147,6 +148,27 @@ def test_threads_that_ask_at_once_get_the_same_view(make_engines: MakeEngines) -
     for thread in threads:
         thread.join()
     assert len(set(views)) == 1
+
+
+# -- other kinds of databases ----------------------------------------------------------------------------------------
+
+
+class ShopDialect(SQLiteDialect_pysqlite):
+    """A kind of database that the package has never heard of."""
+
+    name = "shopdb"
+    supports_statement_cache = True
+
+
+def test_a_kind_of_database_without_defaults_works_as_create_engine_makes_it(
+    tmp_path: Path, make_engines: MakeEngines
+) -> None:
+    dialects.registry.register("shopdb", __name__, "ShopDialect")
+    engines = make_engines(f"shopdb:///{tmp_path}/shop.db")
+
+    assert engines.view(write=True) is engines["default"]
+    with engines["default"].connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar_one() == 0
 
 
 # -- what the user says ----------------------------------------------------------------------------------------------

@@ -72,6 +72,10 @@ def test_what_a_child_commits_stays_when_its_parent_closes_its_connections(datab
     assert seen["committed"] == seen["child"]["names"]
 
 
+def test_a_fork_does_not_mind_a_database_that_is_gone(sqlite_url: str, ending: str) -> None:
+    assert run("file_is_gone", sqlite_url, ending) == {"invalidated": True}
+
+
 def test_a_child_cannot_take_rows_from_a_result_that_its_parent_is_reading(database_url: str, ending: str) -> None:
     seen = run("while_streaming", database_url, ending)
 

@@ -111,7 +111,7 @@ def test_the_file_is_gone_with_its_engine() -> None:
 
 def test_the_file_is_gone_with_its_process_but_not_with_a_child_of_it() -> None:
     program = """
-        import os, sys
+        import gc, os, sys
         from pathlib import Path
         from flask_unitofwork.config import Settings
         from flask_unitofwork.database import Engines
@@ -123,6 +123,8 @@ def test_the_file_is_gone_with_its_process_but_not_with_a_child_of_it() -> None:
         child = os.fork()
         if not child:
             engines.dispose()
+            del engines
+            gc.collect()
             sys.exit()
         os.waitpid(child, 0)
         with engines["default"].connect() as connection:

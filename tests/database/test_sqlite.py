@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -107,35 +108,54 @@ def test_connections_that_open_a_new_file_at_once_all_succeed(tmp_path: Path, ma
             assert list(threads.map(open_it, range(at_once))) == ["wal"] * at_once
 
 
-def test_a_file_that_another_connection_holds_is_waited_for(sqlite_url: str, make_engines: MakeEngines) -> None:
-    file = make_url(sqlite_url).database or ""
-    holder = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-    holder.executescript("CREATE TABLE note (name); BEGIN EXCLUSIVE; INSERT INTO note VALUES ('held')")
-    waiting = Barrier(2)
+def on_statement(engine: Engine, begins: Mapping[str, Callable[[], object]]) -> None:
+    """Do something when a new connection is about to run a statement."""
 
-    def let_go() -> None:
-        waiting.wait()
-        holder.execute("COMMIT")
-
-    engine = make_engines(sqlite_url)["default"]
-    event.listen(engine, "do_connect", lambda *_: waiting.wait() and None)
-    with ThreadPoolExecutor(1) as thread:
-        released = thread.submit(let_go)
-        assert pragma(engine, "journal_mode") == "wal"
-        released.result()
-    holder.close()
+    @event.listens_for(engine, "connect", insert=True)
+    def watch(connection: sqlite3.Connection, _record: object) -> None:
+        connection.set_trace_callback(lambda statement: begins.get(statement, lambda: None)())
 
 
-def test_a_file_that_is_held_too_long_is_left_as_it_is(sqlite_url: str, make_engines: MakeEngines) -> None:
-    holder = sqlite3.connect(make_url(sqlite_url).database or "", isolation_level=None)
-    holder.executescript("CREATE TABLE note (name); BEGIN IMMEDIATE")
+@pytest.fixture
+def holder(sqlite_url: str) -> Iterator[sqlite3.Connection]:
+    """A connection that keeps the file to itself, and does not use WAL."""
+    connection = sqlite3.connect(make_url(sqlite_url).database or "", isolation_level=None)
+    connection.executescript("CREATE TABLE note (name); BEGIN IMMEDIATE")
+    yield connection
+    connection.close()
 
+
+def test_who_may_not_switch_at_once_waits_for_the_other_and_looks_again(
+    sqlite_url: str, holder: sqlite3.Connection, make_engines: MakeEngines
+) -> None:
+    engine = make_engines(sqlite_url, lock_timeout=0.05)["default"]
+    on_statement(engine, {"BEGIN EXCLUSIVE": lambda: holder.execute("COMMIT")})
+
+    assert pragma(engine, "journal_mode") == "wal"
+
+
+def test_who_never_gets_a_turn_to_switch_goes_on_without(
+    sqlite_url: str, holder: sqlite3.Connection, make_engines: MakeEngines
+) -> None:
+    engine = make_engines(sqlite_url, lock_timeout=0.01)["default"]
+    in_the_way = {
+        "BEGIN EXCLUSIVE": lambda: holder.execute("COMMIT"),
+        "PRAGMA journal_mode = WAL": lambda: holder.in_transaction or holder.execute("BEGIN IMMEDIATE"),
+    }
+    on_statement(engine, in_the_way)
+
+    assert pragma(engine, "journal_mode") == "delete"
+
+
+def test_a_file_that_is_held_too_long_is_left_as_it_is(
+    sqlite_url: str, holder: sqlite3.Connection, make_engines: MakeEngines
+) -> None:
     engine = make_engines(sqlite_url, lock_timeout=0.05)["default"]
 
+    assert holder.in_transaction
     assert pragma(engine, "journal_mode") == "delete"
     # Without WAL, less than FULL may lose the database with the power.
     assert pragma(engine, "synchronous") == 2
-    holder.close()
 
 
 def test_a_read_only_file_opens(sqlite_url: str, make_engines: MakeEngines) -> None:
