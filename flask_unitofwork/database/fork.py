@@ -140,13 +140,19 @@ _count_reference: Final[Callable[[object], object]] = (
 # -- around the fork -------------------------------------------------------------------------------------------------
 
 
+def _known() -> list[tuple[Engine, _Protected]]:
+    with _lock:
+        return list(_engines.items())
+
+
 def _before() -> None:
-    _lock.acquire()
-    for engine, protected in list(_engines.items()):
-        records = list(protected.records)
+    # Not under the lock: to find what is idle may mean to wait for the pool, where others wait for the lock.
+    for engine, protected in _known():
         with suppress(Exception):  # what cannot be tidied up is left to the child
-            protected.inheritance.before_fork(engine, records)
-        for record in records:
+            protected.inheritance.before_fork(engine, list(protected.records))
+    _lock.acquire()
+    for _, protected in _known():
+        for record in list(protected.records):
             # A reference of our own: what other threads of the parent do cannot take it from the child.
             if record.dbapi_connection is not None:
                 _at_fork.append((protected.inheritance, record, record.dbapi_connection))
@@ -201,4 +207,6 @@ def _invalidate_holder(record: ConnectionPoolEntry) -> None:
         holder.invalidate()
 
 
-os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
+# Windows does not fork, and has no such function.
+_register_at_fork: Final[Callable[..., object]] = getattr(os, "register_at_fork", lambda **_: None)
+_register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from sqlalchemy import Engine, MetaData, Table
 from sqlalchemy.orm import Mapper, class_mapper, configure_mappers
@@ -13,7 +14,7 @@ from ..config import DEFAULT_BIND
 __all__ = ["create_all", "drop_all", "model_bind_key", "table_bind_key"]
 
 
-def model_bind_key(mapper: Mapper[object]) -> str | None:
+def model_bind_key(mapper: Mapper[Any]) -> str | None:
     """The bind key of a mapped class: its ``__bind_key__``, else its table's; None where it has neither."""
     key: str | None = getattr(mapper.class_, "__bind_key__", None)
     return table_bind_key(mapper.local_table) if key is None else key

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
-from sqlalchemy import URL, Connection, Engine, ExceptionContext, event
+from sqlalchemy import URL, Engine, ExceptionContext, event
 from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
@@ -55,16 +55,8 @@ _DEADLINE: Final = "unitofwork_deadline"
 
 def build(plan: EnginePlan) -> Engine:
     """An engine for *plan*, with the defaults of this module where the user decided nothing else."""
-    in_memory = is_in_memory(plan.url) and "poolclass" not in plan.options and not plan.connects_itself
-    if in_memory:
-        file = BackingFile()
-        try:
-            engine = plan.create_engine(url=file.url(plan.url))
-        except ConfigurationError:
-            file.delete()
-            raise
-        file.belong_to(engine)
-        protect_file(engine, file.path)
+    if is_in_memory(plan.url):
+        engine = _in_memory(plan)
     elif is_shared_cache(plan.url):
         engine = plan.create_engine(poolclass=QueuePool, connect_args={"check_same_thread": False})
         protect(engine)
@@ -72,8 +64,24 @@ def build(plan: EnginePlan) -> Engine:
         engine = plan.create_engine()
         _make_folder_on_connect(engine, plan)
         protect_file(engine, _file(engine.url))
-    _configure_on_connect(engine, plan, durable=not in_memory)
-    _begin_transactions(engine, plan.statement_timeout)
+    _configure_on_connect(engine, plan)
+    _begin_transactions(engine)
+    return engine
+
+
+def _in_memory(plan: EnginePlan) -> Engine:
+    if "poolclass" in plan.options or plan.connects_itself:
+        engine = plan.create_engine()
+        protect(engine)
+        return engine
+    file = BackingFile()
+    try:
+        engine = plan.create_engine(url=file.url(plan.url))
+    except ConfigurationError:
+        file.delete()
+        raise
+    file.belong_to(engine)
+    protect_file(engine, file.path)
     return engine
 
 
@@ -99,7 +107,9 @@ def _file(url: URL) -> Path:
     return Path(unquote(name.removeprefix("file:"))) if is_sqlite_uri(url) else Path(name)
 
 
-def _configure_on_connect(engine: Engine, plan: EnginePlan, *, durable: bool) -> None:
+def _configure_on_connect(engine: Engine, plan: EnginePlan) -> None:
+    # A backing file in memory need not survive the power.
+    synchronous = "OFF" if is_in_memory(plan.url) else "NORMAL"
     # Connections that the user makes have the user's own timeout, unless the app's configuration has one.
     busy = plan.lock_timeout or (None if plan.connects_itself else BUSY_SECONDS)
     if plan.decided("timeout") is not None:
@@ -113,7 +123,7 @@ def _configure_on_connect(engine: Engine, plan: EnginePlan, *, durable: bool) ->
             connection.execute("PRAGMA foreign_keys = ON")
             # Without WAL, NORMAL could lose the database with the power.
             if _enter_wal(connection):
-                connection.execute(f"PRAGMA synchronous = {'NORMAL' if durable else 'OFF'}")
+                connection.execute(f"PRAGMA synchronous = {synchronous}")
         if plan.statement_timeout is not None:
             deadline = _Deadline(plan.statement_timeout)
             record.info[_DEADLINE] = deadline
@@ -159,14 +169,15 @@ def _enter_wal(connection: sqlite3.Connection) -> bool:
 # -- transactions ----------------------------------------------------------------------------------------------------
 
 
-def _begin_transactions(engine: Engine, statement_timeout: float | None) -> None:
+def _begin_transactions(engine: Engine) -> None:
     """Begin transactions as the note "Transactions" says, and watch over them as "Lost transactions" says."""
 
     # It is no statement to those who listen to statements, and what BEGIN raises, the statement itself has raised.
     def before(info: Info, cursor: Any, statement: str, context: ExecutionContext) -> None:
         note_use(info)
-        if statement_timeout is not None:
-            info[_DEADLINE].restart()
+        deadline: _Deadline | None = info.get(_DEADLINE)
+        if deadline is not None:
+            deadline.restart()
         connection: sqlite3.Connection = cursor.connection
         if not connection.in_transaction and _must_begin(connection, statement, context):
             cursor.execute(f"BEGIN {connection.isolation_level or 'IMMEDIATE'}")
@@ -187,17 +198,13 @@ def _must_begin(connection: sqlite3.Connection, statement: str, context: Executi
 
 def _notice_lost_transaction(failure: ExceptionContext) -> None:
     connection = failure.connection
-    if connection is None or connection.closed or connection.invalidated or not _was_in_transaction(connection):
+    if connection is None or connection.closed or connection.invalidated:
         return
     driver_connection = connection.connection.driver_connection
-    if driver_connection is not None and not driver_connection.in_transaction:
+    if connection.info.get(_IN_TRANSACTION) and driver_connection and not driver_connection.in_transaction:
         failure.is_disconnect = True
         # The others in the pool are as good as before.
         failure.invalidate_pool_on_disconnect = False
-
-
-def _was_in_transaction(connection: Connection) -> bool:
-    return bool(connection.info.get(_IN_TRANSACTION))
 
 
 class _Deadline:

@@ -115,7 +115,7 @@ class PostgreSQL:
         """Stop the server and delete what it wrote."""
         self._end.communicate()
 
-    def _arrange_end(self) -> subprocess.Popen[bytes]:
+    def _arrange_end(self) -> subprocess.Popen[Any]:
         """Start what waits for the end of its input, which comes with the end of this process at the latest."""
         program = 'cat; "$1" --pgdata="$2" --mode=immediate --wait stop; rm -rf "$3"'
         return subprocess.Popen(

@@ -1,0 +1,82 @@
+"""Tables are made and dropped on the database that they belong to."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import Column, Engine, Integer, MetaData, Table, inspect, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from flask_unitofwork.database import Engines
+from flask_unitofwork.database.schema import create_all, drop_all, model_bind_key, table_bind_key
+from flask_unitofwork.exceptions import UnknownBindError
+from tests.database.conftest import MakeEngines
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Product(Base):
+    __tablename__ = "product"
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+class Entry(Base):
+    __tablename__ = "entry"
+    __bind_key__ = "audit"
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+class Visit(Base):
+    __tablename__ = "visit"
+    __table_args__ = {"info": {"bind_key": "audit"}}  # noqa: RUF012  # the way that SQLAlchemy documents
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+@pytest.fixture
+def engines(make_engines: MakeEngines) -> Engines:
+    return make_engines({"default": "sqlite://", "audit": "sqlite://"})
+
+
+def tables(engine: Engine) -> list[str]:
+    return sorted(inspect(engine).get_table_names())
+
+
+def test_tables_are_made_and_dropped_where_they_belong(engines: Engines) -> None:
+    create_all(Base.metadata, engines, models=[Product, Entry, Visit])
+    assert tables(engines["default"]) == ["product"]
+    assert tables(engines["audit"]) == ["entry", "visit"]
+
+    create_all(Base.metadata, engines, models=[Product, Entry, Visit])
+    drop_all(Base.metadata, engines, models=[Product, Entry, Visit])
+    assert tables(engines["default"]) == tables(engines["audit"]) == []
+
+
+def test_the_bind_key_of_a_metadata_is_that_of_its_tables(engines: Engines) -> None:
+    metadata = MetaData(info={"bind_key": "audit"})
+    Table("entry", metadata, Column("id", Integer))
+
+    create_all(metadata, engines)
+
+    assert tables(engines["audit"]) == ["entry"]
+
+
+def test_an_unknown_bind_key_leaves_nothing_half_made(engines: Engines) -> None:
+    metadata = MetaData()
+    Table("product", metadata, Column("id", Integer))
+    Table("entry", metadata, Column("id", Integer), info={"bind_key": "audits"})
+
+    with pytest.raises(UnknownBindError, match="'audits'"):
+        create_all(metadata, engines)
+
+    assert tables(engines["default"]) == []
+
+
+def test_a_model_says_where_it_lives_or_its_table_does() -> None:
+    assert model_bind_key(inspect(Entry)) == "audit"
+    assert model_bind_key(inspect(Visit)) == "audit"
+    assert model_bind_key(inspect(Product)) is None
+
+
+def test_what_is_no_table_lives_nowhere_in_particular() -> None:
+    assert table_bind_key(select(Product).subquery()) is None
