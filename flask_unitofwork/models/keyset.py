@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, TypeVarTuple, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, TypeVarTuple
 
 from flask import abort
-from sqlalchemy import Row, Select, inspect
+from sqlalchemy import Select, inspect
 
 from ..exceptions import PaginationError
 from .arguments import MAX_PER_PAGE, page_size, request_argument
@@ -60,30 +60,6 @@ class KeysetPagination(Generic[T]):
     def has_prev(self) -> bool:
         """Whether there is a page before this one."""
         return self.previous is not None
-
-
-@overload
-def paginate_by_key(
-    session: Session,
-    statement: Select[T],
-    *,
-    after: str | None = None,
-    before: str | None = None,
-    per_page: int | None = None,
-    max_per_page: int | None = MAX_PER_PAGE,
-) -> KeysetPagination[T]: ...
-
-
-@overload
-def paginate_by_key(
-    session: Session,
-    statement: Select[T, T2, *Ts],
-    *,
-    after: str | None = None,
-    before: str | None = None,
-    per_page: int | None = None,
-    max_per_page: int | None = MAX_PER_PAGE,
-) -> KeysetPagination[Row[T, T2, *Ts]]: ...
 
 
 def paginate_by_key(

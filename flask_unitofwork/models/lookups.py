@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypeVar, TypeVarTuple, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, TypeVarTuple
 
 from flask import abort
-from sqlalchemy import CompoundSelect, Join, Row, Select
+from sqlalchemy import CompoundSelect, Join, Select
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
 
 from .identity import possible_identity
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Executable
     from sqlalchemy.orm import Session
     from sqlalchemy.orm.interfaces import ORMOption
-    from sqlalchemy.sql.selectable import ForUpdateParameter, TypedReturnsRows
+    from sqlalchemy.sql.selectable import ForUpdateParameter
 
 __all__ = ["first_or_404", "get_or_404", "one_or_404"]
 
@@ -83,20 +83,6 @@ def get_or_404(
     return found
 
 
-@overload
-def first_or_404(session: Session, statement: TypedReturnsRows[T], *, description: str | None = None) -> T: ...
-
-
-@overload
-def first_or_404(
-    session: Session, statement: TypedReturnsRows[T, T2, *Ts], *, description: str | None = None
-) -> Row[T, T2, *Ts]: ...
-
-
-@overload
-def first_or_404(session: Session, statement: Executable, *, description: str | None = None) -> Any: ...
-
-
 def first_or_404(session: Session, statement: Executable, *, description: str | None = None) -> Any:
     """Give the first of *statement*'s rows: what was selected if that is one thing, else the row.
 
@@ -112,20 +98,6 @@ def first_or_404(session: Session, statement: Executable, *, description: str | 
     if row is None:
         abort(404, description=description)
     return sole(row)
-
-
-@overload
-def one_or_404(session: Session, statement: TypedReturnsRows[T], *, description: str | None = None) -> T: ...
-
-
-@overload
-def one_or_404(
-    session: Session, statement: TypedReturnsRows[T, T2, *Ts], *, description: str | None = None
-) -> Row[T, T2, *Ts]: ...
-
-
-@overload
-def one_or_404(session: Session, statement: Executable, *, description: str | None = None) -> Any: ...
 
 
 def one_or_404(session: Session, statement: Executable, *, description: str | None = None) -> Any:

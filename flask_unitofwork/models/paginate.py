@@ -11,10 +11,10 @@ counting, and where none does, it knows the total too and leaves out the count.
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, TypeVarTuple, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, TypeVarTuple, cast
 
 from flask import abort
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import func, select
 from sqlalchemy import inspect as sa_inspect
 
 from ..exceptions import PaginationError
@@ -24,7 +24,6 @@ from .results import Rows, rows_of
 from .statement import AnySelect, Shape, entities, primary_key, shape_of, sole_entity
 
 if TYPE_CHECKING:
-    from sqlalchemy import CompoundSelect
     from sqlalchemy.orm import Query, Session
 
 __all__ = ["UnorderedPaginationWarning", "paginate", "paginate_query"]
@@ -39,32 +38,6 @@ _LAST_ROW: Final = 2**63 - 1
 
 class UnorderedPaginationWarning(UserWarning):
     """A select without ORDER BY is cut into pages: a row may be on two of them, or on none."""
-
-
-@overload
-def paginate(
-    session: Session,
-    statement: Select[T] | CompoundSelect[T],
-    *,
-    page: int | None = None,
-    per_page: int | None = None,
-    max_per_page: int | None = MAX_PER_PAGE,
-    count: bool = True,
-    clamp: bool = False,
-) -> Pagination[T]: ...
-
-
-@overload
-def paginate(
-    session: Session,
-    statement: Select[T, T2, *Ts] | CompoundSelect[T, T2, *Ts],
-    *,
-    page: int | None = None,
-    per_page: int | None = None,
-    max_per_page: int | None = MAX_PER_PAGE,
-    count: bool = True,
-    clamp: bool = False,
-) -> Pagination[Row[T, T2, *Ts]]: ...
 
 
 def paginate(

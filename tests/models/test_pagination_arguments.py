@@ -87,7 +87,7 @@ class TestCode:
 
     def test_cannot_cut_what_is_no_select(self, session: Session) -> None:
         with pytest.raises(PaginationError, match=r"Only a select\(\) can be cut into pages, not a Declarative"):
-            paginate(session, Author)  # type: ignore[call-overload]  # the mistake that is meant
+            paginate(session, Author)  # type: ignore[arg-type]  # the mistake that is meant
 
     def test_cannot_cut_a_select_whose_limit_is_unknown(self, session: Session) -> None:
         with pytest.raises(PaginationError, match="LIMIT is an SQL expression"):
