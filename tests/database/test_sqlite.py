@@ -187,7 +187,7 @@ def test_a_lock_is_waited_for_as_long_as_configured(sqlite_url: str, make_engine
             waiting.execute(text("INSERT INTO note VALUES ('second')"))
         waited = time.monotonic() - begun
 
-    assert 0.15 < waited < 3
+    assert 0.15 < waited < 4.5
 
 
 def test_a_statement_that_takes_too_long_is_interrupted(sqlite_url: str, make_engines: MakeEngines) -> None:
@@ -200,13 +200,13 @@ def test_a_statement_that_takes_too_long_is_interrupted(sqlite_url: str, make_en
 
 
 def test_the_time_is_counted_per_statement(sqlite_url: str, make_engines: MakeEngines) -> None:
-    engine = make_engines(sqlite_url, statement_timeout=0.3)["default"]
-    a_while = A_LONG_TIME.replace("1000000000", "100000")
+    engine = make_engines(sqlite_url, statement_timeout=0.8)["default"]
+    a_moment = A_LONG_TIME.replace("1000000000", "10000")
 
     with engine.connect() as connection:
         begun = time.monotonic()
-        while time.monotonic() - begun < 0.5:
-            connection.execute(text(a_while))
+        while time.monotonic() - begun < 1:
+            connection.execute(text(a_moment))
 
 
 # -- the user wins ---------------------------------------------------------------------------------------------------
