@@ -4,13 +4,15 @@ Note: how isolation works
     While a test is isolated, the app's sessions get one connection per database instead of its engine. On it a
     transaction has begun, and a savepoint in it; SQLAlchemy's sessions then commit and roll back savepoints of their
     own (``join_transaction_mode="conditional_savepoint"``). Views, commits, rollbacks and failed flushes
-    behave as they do in production, and the transaction around them is rolled back with the test.
+    behave as they do in production, and the transaction around them is rolled back with the test. There is one
+    connection, so sessions that are in use at the same moment (in threads, or one inside another) are not independent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
+from threading import Lock
 
 from flask import Flask
 from sqlalchemy import Connection
@@ -34,6 +36,7 @@ class IsolatedBinds:
         self._engines = engines
         self._connections: dict[str, Connection] = {}
         self._end = ExitStack()
+        self._beginning = Lock()
 
     def view(
         self,
@@ -43,10 +46,11 @@ class IsolatedBinds:
         read_only: bool = False,  # noqa: ARG002
     ) -> Connection:
         """The test's connection to the database *name*, whatever the unit intends."""
-        connection = self._connections.get(name)
-        if connection is None:
-            connection = self._connections[name] = self._begin(name)
-        return connection
+        # Two threads of a test may be the first to ask; both must get the same connection.
+        with self._beginning:
+            if name not in self._connections:
+                self._connections[name] = self._begin(name)
+            return self._connections[name]
 
     def end(self) -> None:
         """Roll everything back."""

@@ -198,6 +198,7 @@ def _required_context() -> AppContext:
     if context is None:
         raise OutsideScopeError(
             "There is no unit of work here: it belongs to a request or to an app context."
-            " In a thread, a job or a script, write: with uow.scope(app): …"
+            " In a thread, a job or a script, write: with uow.scope(app): … In the generator of a streamed response,"
+            " keep the request's context with flask.stream_with_context."
         )
     return context
