@@ -62,8 +62,11 @@ def _open(listener: socket.socket, instance: str | None) -> None:
                 example_data.fill()
                 print("The shelves are filled with example data.")
         logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-        print(f"Corner Shop is open: {_address(listener)}  (Ctrl-C closes it)", flush=True)
-        serve_until_told(app, listener)
+        serve_until_told(
+            app,
+            listener,
+            lambda: print(f"Corner Shop is open: {_address(listener)}  (Ctrl-C closes it)", flush=True),
+        )
     finally:
         with app.app_context():
             uow.dispose()

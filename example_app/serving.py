@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import signal
 import socket
+from collections.abc import Callable
 from threading import Event
 from typing import Any, Final
 
@@ -47,8 +48,11 @@ def listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def serve_until_told(app: Flask, listener: socket.socket) -> None:
-    """Serve *app* until Ctrl-C or SIGTERM; then let the requests in progress finish, and close everything."""
+def serve_until_told(app: Flask, listener: socket.socket, opened: Callable[[], object]) -> None:
+    """Serve *app* until Ctrl-C or SIGTERM; then let the requests in progress finish, and close everything.
+
+    *opened* is called when the server can be used, and can be told to end: whoever hears of it may do either at once.
+    """
     told = Event()
 
     # It takes note and raises nothing: an exception would strike in the midst of whatever the server is doing.
@@ -60,6 +64,7 @@ def serve_until_told(app: Flask, listener: socket.socket) -> None:
     sockets: dict[int, Any] = {}  # the server's, by file number
     server = create_server(app, map=sockets, sockets=[listener], threads=_THREADS, ident=None)
     try:
+        opened()
         while not told.is_set():
             wasyncore.loop(_LOOK_UP_SECONDS, map=sockets, count=1)
     finally:
