@@ -92,6 +92,7 @@ class Transaction(Block):
         self._succeeds = succeeds
         self._unit: Unit | None = None
         self._outermost = False
+        self._savepoint: SessionTransaction | None = None
 
     def again(self) -> Self:
         return type(self)(self._current, self._succeeds)
@@ -99,11 +100,14 @@ class Transaction(Block):
     def __enter__(self) -> Session:
         if self._unit is not None:
             raise DemarcationError("This transaction() block is already in use. Write uow.transaction() at each with.")
-        unit = self._unit = self._current()
+        unit = self._current()
+        session = unit.session
+        self._unit = unit
         self._outermost = not unit.commits_at_its_end
+        self._savepoint = unit.savepoint
         unit.enter_block()
         unit.expect_writes()
-        return unit.session
+        return session
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
@@ -115,7 +119,7 @@ class Transaction(Block):
             settle(unit, exc, self._succeeds)
         elif exc is not None and not self._succeeds(exc):
             reason = f"{type(exc).__name__} left a transaction() block at {_place(tb)}"
-            unit.doom(reason, asked=False, cause=exc)
+            unit.doom(reason, asked=False, cause=exc, savepoint=self._savepoint)
 
 
 class Savepoint:

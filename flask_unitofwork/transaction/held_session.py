@@ -13,10 +13,9 @@ __all__ = ["HeldSession"]
 
 
 class HeldSession:
-    """Holds the session of *owner*.
+    """Holds a unit's session.
 
     Args:
-        owner: the unit.
         make: makes the session, once it is needed.
         writes: whether the unit is expected to write.
         read_only: whether writes are refused.
@@ -27,8 +26,7 @@ class HeldSession:
         read_only: whether writes are refused.
     """
 
-    def __init__(self, owner: SessionOwner, make: Callable[[], Session], *, writes: bool, read_only: bool) -> None:
-        self._owner = owner
+    def __init__(self, make: Callable[[], Session], *, writes: bool, read_only: bool) -> None:
         self._make = make
         self._writes = writes
         self._attachment: Attachment | None = None
@@ -36,12 +34,12 @@ class HeldSession:
         self.session: Session | None = None
         self.connections: list[Connection] = []
 
-    def get(self) -> Session:
-        """The session; made now if there is none yet."""
-        return self.adopt(self._make()) if self.session is None else self.session
+    def get(self, owner: SessionOwner) -> Session:
+        """The session of *owner*; made now if there is none yet."""
+        return self.adopt(self._make(), owner) if self.session is None else self.session
 
-    def adopt(self, session: Session) -> Session:
-        """Hold *session*.
+    def adopt(self, session: Session, owner: SessionOwner) -> Session:
+        """Hold *session* for *owner*.
 
         Raises:
             DemarcationError: there is one already.
@@ -54,7 +52,7 @@ class HeldSession:
         attachment = attachment_of(session)
         assert attachment is not None, "sessions of an app are attached to it when they are made"
         self.session, self._attachment = session, attachment
-        attachment.owner = self._owner
+        attachment.owner = owner
         self.tell_intent()
         return session
 
@@ -84,6 +82,10 @@ class HeldSession:
             except Exception:
                 self.discard()
                 raise
+            finally:
+                # Who kept the session has a session without a unit; and the two are no cycle for the collector.
+                if self._attachment is not None:
+                    self._attachment.owner = None
 
     def discard(self) -> None:
         """Close without a rollback: the connections are in an unknown state and must not be used again."""

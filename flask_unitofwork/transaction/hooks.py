@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import SessionTransaction
 
+from ..exceptions import DemarcationError
 from .savepoints import is_within
 
 __all__ = ["Hook", "Hooks", "run_hooks"]
@@ -29,6 +31,13 @@ class Hook:
     function: Callable[[], object]
     robust: bool = True
     savepoint: SessionTransaction | None = None
+
+    def __post_init__(self) -> None:
+        if inspect.iscoroutinefunction(self.function):
+            raise DemarcationError(
+                f"{self.name} is a coroutine function: nobody would await it. Register a plain function, which may"
+                " start what is to run later."
+            )
 
     @property
     def name(self) -> str:

@@ -15,6 +15,7 @@ from typing import Final
 from sqlalchemy import Connection
 from sqlalchemy.orm import SessionTransaction
 
+from ..database.failed import has_failed
 from ..database.written import forget_writes
 from ..exceptions import DemarcationError
 from ..session import Session
@@ -58,7 +59,7 @@ class Unit:
         attempt: int = 1,
         outer: Unit | None = None,
     ) -> None:
-        self._held = HeldSession(self, make_session, writes=writes, read_only=read_only)
+        self._held = HeldSession(make_session, writes=writes, read_only=read_only)
         self._hook_scope = hook_scope
         self._managed = managed
         self.attempt = attempt
@@ -76,7 +77,7 @@ class Unit:
     @property
     def session(self) -> Session:
         """The unit's session; it is made when first asked for."""
-        return self._held.get()
+        return self._held.get(self)
 
     @property
     def has_session(self) -> bool:
@@ -106,7 +107,7 @@ class Unit:
         Raises:
             DemarcationError: it has one already.
         """
-        self._held.adopt(session)
+        self._held.adopt(session, self)
 
     def expect_writes(self) -> None:
         """From the next transaction on, the unit means to write."""
@@ -118,7 +119,11 @@ class Unit:
 
     def close(self) -> None:
         """Give everything back. What is not committed is rolled back."""
-        self._held.close()
+        try:
+            self._held.close()
+        finally:
+            # It refers to the scope's context, which refers to the unit: a cycle would outlive every request.
+            self._managed = bool
 
     def discard(self) -> None:
         """Close without a rollback: the connections are in an unknown state and must not be used again."""
@@ -155,17 +160,25 @@ class Unit:
         """Why the unit is doomed, or None."""
         return self._doom
 
-    def doom(self, reason: str, *, asked: bool = True, cause: BaseException | None = None) -> None:
+    def doom(
+        self,
+        reason: str,
+        *,
+        asked: bool = True,
+        cause: BaseException | None = None,
+        savepoint: SessionTransaction | None = None,
+    ) -> None:
         """See to it that the unit is rolled back, whatever comes.
 
         Args:
             reason: in words; it is part of the error if somebody tries to commit.
             asked: whether the user asked for it, rather than an exception that left an inner block.
             cause: that exception.
+            savepoint: the innermost savepoint around what failed; its rollback lifts the doom.
         """
         # The first failure explains best; but somebody who asks for the rollback has dealt with any failure.
         if self._doom is None or (asked and not self._doom.asked):
-            self._doom = Doom(reason, asked, cause, None if asked else self.savepoint)
+            self._doom = Doom(reason, asked, cause, savepoint)
         self._lifecycle.begin()
         if self._lifecycle.state is State.ACTIVE:
             self._lifecycle.move(State.DOOMED)
@@ -210,9 +223,11 @@ class Unit:
             DoomedError: the unit can only be rolled back.
             sqlalchemy.exc.SQLAlchemyError: the flush or the commit failed. The caller must roll back.
         """
-        session = self._held.session
-        if session is None:
+        if not self._held.in_transaction:
+            # Nothing has begun; but what waits for a commit (hooks) has it now, and may begin something.
             self.before_commit()
+        session = self._held.session
+        if session is None or not session.in_transaction():
             self.transaction_ended(committed=True)
             return
         expires = session.expire_on_commit
@@ -256,15 +271,27 @@ class Unit:
 
     def before_commit(self) -> None:
         self.check_demarcation("commit")
-        if self._hooks is not None:
-            # A hook may register another: go on until none is left.
-            waiting = self._hooks.before_commit
-            while waiting and self._doom is None:
-                waiting.pop(0).function()
+        self._run_before_commit_hooks()
+        if any(has_failed(connection) for connection in self._held.connections):
+            # Its COMMIT would be a rollback that reports success.
+            self.doom("a statement failed in it, and the database has given up the transaction", asked=False)
         if self._doom is not None:
             self._doom.refuse()
         self._lifecycle.begin()
-        self._lifecycle.move(State.COMMITTING)
+        if self._lifecycle.state is not State.COMMITTING:  # it is, where an earlier attempt to flush failed
+            self._lifecycle.move(State.COMMITTING)
+
+    def _run_before_commit_hooks(self) -> None:
+        # A hook may register another: go on until none is left. Blocks in a hook join what is being committed.
+        self.enter_block()
+        try:
+            while self._hooks is not None and self._hooks.before_commit and self._doom is None:
+                self._hooks.before_commit.pop(0).function()
+        except BaseException as error:
+            self.doom(f"a before_commit hook raised {type(error).__name__}", asked=False, cause=error)
+            raise
+        finally:
+            self.leave_block()
 
     def savepoint_rolled_back(self, savepoint: SessionTransaction) -> None:
         if self._hooks is not None:
@@ -276,9 +303,12 @@ class Unit:
     def transaction_ended(self, *, committed: bool) -> None:
         self._held.connections.clear()
         self._doom = None
+        self._lifecycle.begin()
         if not committed:
-            self._lifecycle.begin()
             self._lifecycle.move(State.ROLLING_BACK)
+        elif self._lifecycle.state is State.ACTIVE:
+            # `with session.begin():` ended over an open savepoint: SQLAlchemy announced no commit that we could tell.
+            self._lifecycle.move(State.COMMITTING)
         self._lifecycle.move(State.COMMITTED if committed else State.ROLLED_BACK)
         if self._hooks is not None:
             due = self._hooks.take(committed=committed)

@@ -30,9 +30,11 @@ __all__ = [
     "InnerScope",
     "app_context_variable",
     "current_context",
+    "current_scope",
     "has_joined",
     "inner_scope",
     "join_state",
+    "outermost",
     "peek_state",
     "request_context",
     "state_of",
@@ -82,12 +84,21 @@ class ContextState:
         self.stream: weakref.ref[Response] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class InnerScope:
-    """A ``scope()`` block that is open inside an app context."""
+    """A ``scope()`` block inside an app context.
+
+    Attributes:
+        context: the app context.
+        unit: the block's unit.
+        around: the block that was the innermost when this one began.
+        ended: whether the block is over. Blocks in generators may end in another order than they began.
+    """
 
     context: AppContext
     unit: Unit
+    around: InnerScope | None
+    ended: bool = False
 
 
 inner_scope: ContextVar[InnerScope | None] = ContextVar("flask_unitofwork.inner_scope", default=None)
@@ -108,18 +119,33 @@ def peek_state(context: AppContext) -> ContextState | None:
     return getattr(context, STATE, None)
 
 
+def current_scope(context: AppContext) -> InnerScope | None:
+    """The innermost ``scope()`` block that is open in *context*, or None."""
+    inner = inner_scope.get()
+    while inner is not None and inner.ended:
+        inner = inner.around
+    return inner if inner is not None and inner.context is context else None
+
+
 def join_state(context: AppContext, around: AppContext) -> None:
     """Let *context* use the unit that is current in *around*, without owning it."""
-    inner = inner_scope.get()
-    if inner is not None and inner.context is around:
+    inner = current_scope(around)
+    if inner is not None:
         state = ContextState()
         state.unit = inner.unit
     else:
         state = state_of(around)
     setattr(context, STATE, state)
-    setattr(context, _JOINED, True)
+    setattr(context, _JOINED, around)
 
 
 def has_joined(context: AppContext) -> bool:
     """Whether the unit of *context* belongs to a context around it."""
     return hasattr(context, _JOINED)
+
+
+def outermost(context: AppContext) -> AppContext:
+    """The context that owns the unit of *context*: itself, or the one it joined."""
+    while has_joined(context):
+        context = getattr(context, _JOINED)
+    return context

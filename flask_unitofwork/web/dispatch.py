@@ -33,7 +33,7 @@ from werkzeug.wrappers import Response
 
 from ..exceptions import DoomedError, LostWriteError
 from ..transaction import Unit
-from .context import DISPATCHING, STATE, current_context, request_context
+from .context import DISPATCHING, STATE, current_context, peek_state, request_context
 from .policy import is_answer
 from .streaming import close_abandoned, mark_streaming
 from .units import AppState, Units
@@ -96,21 +96,29 @@ class Dispatch:
     def _preprocess_request(self, original: Wrapped) -> Wrapped:
         def preprocess_request(*args: Any) -> Any:
             setattr(request_context(), DISPATCHING, True)
-            value = original(*args)
-            return value if value is None else self._returned(value)
+            try:
+                value = original(*args)
+                return value if value is None else self._returned(value)
+            except BaseException as error:
+                self._passed(error)
+                raise
 
         return preprocess_request
 
     def _dispatch_request(self, original: Wrapped) -> Wrapped:
         def dispatch_request(*args: Any) -> Any:
-            value = original(*args)
-            return value if getattr(request_context(), STATE, None) is None else self._returned(value)
+            try:
+                value = original(*args)
+                return value if getattr(request_context(), STATE, None) is None else self._returned(value)
+            except BaseException as error:
+                self._passed(error)
+                raise
 
         return dispatch_request
 
     def _handle_user_exception(self, original: Wrapped) -> Wrapped:
         def handle_user_exception(*args: Any) -> Any:
-            unit = self._units.peek()
+            unit = _unit_of_request()
             if unit is None or unit.is_idle:
                 return original(*args)
             *leading, error = args
@@ -135,6 +143,7 @@ class Dispatch:
                 self._fail()
                 raise
             context = request_context()
+            setattr(context, DISPATCHING, False)
             if getattr(context, STATE, None) is not None:
                 response = self._last_step(response, args[:-1])
             # Nearly all bodies are lists. Asking that first is quicker than asking Werkzeug.
@@ -157,8 +166,8 @@ class Dispatch:
                 return original(*args)
             finally:
                 context = request_context()
-                setattr(context, DISPATCHING, False)
                 if getattr(context, STATE, None) is not None:
+                    setattr(context, DISPATCHING, False)
                     self._leave(context, failed=bool(args) and isinstance(args[-1], BaseException))
 
         return do_teardown_appcontext
@@ -167,12 +176,17 @@ class Dispatch:
 
     def _returned(self, value: Any) -> Any:
         """A view, or a ``before_request`` function, answered with *value*. What is raised goes to error handlers."""
-        unit = self._units.peek()
+        unit = _unit_of_request()
         if unit is None:
             return value
         response = self._app.make_response(value)
         self._settle(unit, response)
         return response
+
+    def _passed(self, error: BaseException) -> None:
+        """*error* passes on its way to error handlers, ours or those that an extension has put around them."""
+        if not is_answer(error):
+            self._fail()
 
     def _settle(self, unit: Unit, response: Response) -> None:
         """Commit or roll back, as the policy says of *response*. Explicit units are left to the code."""
@@ -192,13 +206,13 @@ class Dispatch:
 
     def _last_step(self, response: Response, leading: tuple[Any, ...]) -> Response:
         """Settle what came after the closing commit: error handlers, ``after_request`` functions, session interfaces."""
-        unit = self._units.peek()
+        unit = _unit_of_request()
         if unit is None or unit.is_idle:
             return response
         try:
             if self._units.commits_on_success(self._app):
                 self._settle(unit, response)
-            elif unit.uncommitted_work and self._state.policy(response):
+            elif not unit.doomed and unit.uncommitted_work and self._state.policy(response):
                 self._report_lost_work(unit)
         except Exception as error:  # noqa: BLE001  whatever it is, it is for the error handlers
             self._fail()
@@ -228,7 +242,7 @@ class Dispatch:
 
     def _fail(self) -> None:
         """Roll back, so that error handlers start with a clean session. What goes wrong here hides no other error."""
-        unit = self._units.peek()
+        unit = _unit_of_request()
         if unit is None or unit.is_idle:
             return
         try:
@@ -244,3 +258,9 @@ class Dispatch:
         except Exception:
             # Nobody is left to tell, and whatever else happens in this teardown must go on.
             logger.exception("Closing the session at the end of an app context failed.")
+
+
+def _unit_of_request() -> Unit | None:
+    """The unit of the request that is being handled; not that of a ``scope()`` which a generator holds open in it."""
+    state = peek_state(request_context())
+    return None if state is None else state.unit

@@ -62,4 +62,6 @@ def commits_explicitly(app: Flask, request: Request) -> bool:
         return False
     view_class = getattr(view, "view_class", None)
     method = getattr(view_class, request.method.lower(), None)
+    if method is None and request.method == "HEAD":
+        method = getattr(view_class, "get", None)  # as Flask's MethodView does
     return any(getattr(part, _EXPLICIT, False) for part in (view, view_class, method))

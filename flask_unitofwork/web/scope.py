@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
-from contextvars import Token
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from flask import Flask
 from flask.ctx import AppContext
@@ -18,6 +18,13 @@ from .policy import is_answer
 from .units import Units
 
 __all__ = ["Scope"]
+
+logger = logging.getLogger("flask_unitofwork")
+
+_CLOSED_GENERATOR: Final = (
+    "A generator was closed inside a scope() block, so the block's work is rolled back: %s. While such a generator is"
+    " suspended, its scope is the current one for whoever iterates over it."
+)
 
 
 class Scope(Block):
@@ -38,7 +45,7 @@ class Scope(Block):
         self._app = app
         self._pushed: AppContext | None = None
         self._unit: Unit | None = None
-        self._token: Token[InnerScope | None] | None = None
+        self._inner: InnerScope | None = None
 
     def again(self) -> Self:
         return type(self)(self._units, self._apps, self._app)
@@ -49,15 +56,15 @@ class Scope(Block):
         context = self._context()
         try:
             outer = self._units.peek()
-            # Inside another unit that holds a transaction, asking for the turn to write at the first statement would
-            # wait for ourselves on a database with one writer. Then only a statement that writes asks.
-            writes = outer is None or outer.is_idle
-            self._unit = self._units.make(context.app, managed=lambda: True, writes=writes, outer=outer)
+            unit = self._units.make(context.app, managed=lambda: True, writes=_is_alone(outer), outer=outer)
+            session = unit.session
         except BaseException:
             self._pop(None)
             raise
-        self._token = inner_scope.set(InnerScope(context, self._unit))
-        return self._unit.session
+        self._unit = unit
+        self._inner = InnerScope(context, unit, inner_scope.get())
+        inner_scope.set(self._inner)
+        return session
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
@@ -66,6 +73,8 @@ class Scope(Block):
         assert unit is not None
         try:
             try:
+                if isinstance(exc, GeneratorExit) and unit.uncommitted_work:
+                    logger.warning(_CLOSED_GENERATOR, ", ".join(unit.uncommitted_work))
                 settle(unit, exc, is_answer)
             finally:
                 unit.close()
@@ -92,14 +101,26 @@ class Scope(Block):
         )
 
     def _leave(self) -> None:
-        token, self._token = self._token, None
-        assert token is not None
-        try:
-            inner_scope.reset(token)
-        except ValueError:
-            pass  # ended in another thread or task than it began in (a generator that was closed there)
+        inner, self._inner = self._inner, None
+        assert inner is not None
+        inner.ended = True
+        if inner_scope.get() is inner:  # it isn't in another thread or task, or when a generator ends out of turn
+            inner_scope.set(inner.around)
 
     def _pop(self, exc: BaseException | None) -> None:
         pushed, self._pushed = self._pushed, None
         if pushed is not None:
             pushed.pop(exc)
+
+
+def _is_alone(outer: Unit | None) -> bool:
+    """Whether no unit around holds a transaction.
+
+    Where one does, asking for the turn to write at the first statement would wait for ourselves on a database with one
+    writer. Then only a statement that writes asks.
+    """
+    while outer is not None:
+        if not outer.is_idle:
+            return False
+        outer = outer.outer
+    return True

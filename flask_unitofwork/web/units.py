@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flask import Flask, has_request_context, request
+from flask import Flask, request
 from flask.ctx import AppContext
 from sqlalchemy.orm import sessionmaker
 
@@ -20,8 +20,9 @@ from ..transaction import Unit
 from .context import (
     DISPATCHING,
     current_context,
+    current_scope,
     has_joined,
-    inner_scope,
+    outermost,
     peek_state,
     state_of,
 )
@@ -101,8 +102,8 @@ class Units:
             NotInitializedError: its app was never given to the UnitOfWork.
         """
         context = _required_context()
-        inner = inner_scope.get()
-        if inner is not None and inner.context is context:
+        inner = current_scope(context)
+        if inner is not None:
             return inner.unit
         state = peek_state(context)
         return self._begin(context) if state is None or state.unit is None else state.unit
@@ -120,8 +121,8 @@ class Units:
         context = current_context()
         if context is None:
             return None
-        inner = inner_scope.get()
-        if inner is not None and inner.context is context:
+        inner = current_scope(context)
+        if inner is not None:
             return inner.unit
         state = peek_state(context)
         return None if state is None else state.unit
@@ -146,11 +147,12 @@ class Units:
         )
 
     def _begin(self, context: AppContext) -> Unit:
-        app, state = context.app, state_of(context)
+        app, state, owner = context.app, state_of(context), outermost(context)
+        dispatching: bool = getattr(owner, DISPATCHING, False)
         state.unit = self.make(
             app,
-            managed=lambda: getattr(context, DISPATCHING, False) and self.commits_on_success(app),
-            writes=has_request_context() and request.method not in SAFE_METHODS,
+            managed=lambda: getattr(owner, DISPATCHING, False) and self.commits_on_success(app),
+            writes=dispatching and request.method not in SAFE_METHODS,
             read_only=state.streaming,
         )
         return state.unit
