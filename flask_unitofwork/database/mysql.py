@@ -10,7 +10,7 @@ import re
 from math import ceil
 from typing import Any, Final
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, ExceptionContext, event
 
 from .fork import protect
 from .plan import EnginePlan
@@ -24,6 +24,9 @@ RECYCLE_SECONDS: Final = 230
 _CHARSET: Final = {"charset": "utf8mb4"}
 _CONNECT_ARGS: Final = {"connect_timeout": 10, **_CHARSET}
 # Drivers that take these arguments. (MariaDB's own connector always speaks utf8mb4 and calls its timeout the same.)
+# What the server says to whom it chose to end: ER_LOCK_DEADLOCK.
+DEADLOCK: Final = 1213
+
 _DRIVERS: Final = frozenset({"pymysql", "mysqldb"})
 
 
@@ -42,7 +45,20 @@ def build(plan: EnginePlan) -> Engine:
             cursor.execute("SET " + ", ".join(f"SESSION {name} = {value}" for name, value in variables.items()))
             cursor.close()
 
+    event.listen(engine, "handle_error", _notice_lost_transaction)
     return engine
+
+
+def _notice_lost_transaction(failure: ExceptionContext) -> None:
+    """A deadlock ends the whole transaction on the server. Going on would begin another and commit half of the work.
+
+    So the connection counts as lost: SQLAlchemy refuses to go on until the transaction is rolled back.
+    """
+    arguments = getattr(failure.original_exception, "args", ())
+    if arguments and arguments[0] == DEADLOCK:
+        failure.is_disconnect = True
+        # The others in the pool are as good as before.
+        failure.invalidate_pool_on_disconnect = False
 
 
 def session_variables(plan: EnginePlan, *, is_mariadb: bool) -> dict[str, str]:
