@@ -95,7 +95,8 @@ class Dispatch:
 
     def _preprocess_request(self, original: Wrapped) -> Wrapped:
         def preprocess_request(*args: Any) -> Any:
-            setattr(request_context(), DISPATCHING, True)
+            context: Any = request_context()
+            context._unitofwork_dispatching = True  # DISPATCHING: setattr() would take three times as long
             try:
                 value = original(*args)
                 return value if value is None else self._returned(value)
@@ -142,8 +143,8 @@ class Dispatch:
             except BaseException:
                 self._fail()
                 raise
-            context = request_context()
-            setattr(context, DISPATCHING, False)
+            context: Any = request_context()
+            context._unitofwork_dispatching = False
             if getattr(context, STATE, None) is not None:
                 response = self._last_step(response, args[:-1])
             # Nearly all bodies are lists. Asking that first is quicker than asking Werkzeug.
