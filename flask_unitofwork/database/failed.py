@@ -8,7 +8,8 @@ from sqlalchemy import Connection
 
 __all__ = ["has_failed"]
 
-# What libpq calls PQTRANS_INERROR; psycopg and psycopg2 give its number.
+# The drivers that tell, without asking the server, what libpq knows of the transaction; and its PQTRANS_INERROR.
+_DRIVERS: Final = frozenset({"psycopg", "psycopg2"})
 _IN_ERROR: Final = 3
 
 
@@ -17,11 +18,7 @@ def has_failed(connection: Connection) -> bool:
 
     PostgreSQL answers COMMIT there with ROLLBACK, and without an error. Other databases undo the statement alone.
     """
-    if connection.dialect.name != "postgresql" or connection.closed or connection.invalidated:
+    if connection.dialect.driver not in _DRIVERS or connection.closed or connection.invalidated:
         return False
     driver_connection: Any = connection.connection.driver_connection
-    if connection.dialect.driver == "psycopg":
-        return bool(driver_connection.info.transaction_status == _IN_ERROR)
-    if connection.dialect.driver == "psycopg2":
-        return bool(driver_connection.info.transaction_status == _IN_ERROR)
-    return False
+    return bool(driver_connection.info.transaction_status == _IN_ERROR)
