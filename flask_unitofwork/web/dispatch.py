@@ -17,12 +17,13 @@ Note: where a request is settled
 
 Note: the unit that a request does not use
     Most of this runs for requests that never touch a database, so each wrapper first asks whether its context carries
-    anything of ours, and goes on if not.
-    Wrappers take what Flask passes on: later versions give its context as the first argument.
+    anything of ours, and goes on if not. They name the arguments that Flask passes: ``*args`` would double what a
+    wrapper costs.
 """
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -70,7 +71,7 @@ class Dispatch:
             "handle_exception",
             "do_teardown_appcontext",
         ):
-            setattr(self._app, name, getattr(self, f"_{name}")(getattr(self._app, name)))
+            setattr(self._app, name, _fitted(getattr(self._app, name), getattr(self, f"_{name}")))
 
     # -- the wrappers, in the order in which a request meets them ---------------------------------------------------
 
@@ -94,11 +95,11 @@ class Dispatch:
             return original(environ, start_response)
 
     def _preprocess_request(self, original: Wrapped) -> Wrapped:
-        def preprocess_request(*args: Any) -> Any:
+        def preprocess_request() -> Any:
             context: Any = request_context()
             context._unitofwork_dispatching = True  # DISPATCHING: setattr() would take three times as long
             try:
-                value = original(*args)
+                value = original()
                 return value if value is None else self._returned(value)
             except BaseException as error:
                 self._passed(error)
@@ -107,9 +108,9 @@ class Dispatch:
         return preprocess_request
 
     def _dispatch_request(self, original: Wrapped) -> Wrapped:
-        def dispatch_request(*args: Any) -> Any:
+        def dispatch_request() -> Any:
             try:
-                value = original(*args)
+                value = original()
                 return value if getattr(request_context(), STATE, None) is None else self._returned(value)
             except BaseException as error:
                 self._passed(error)
@@ -118,35 +119,34 @@ class Dispatch:
         return dispatch_request
 
     def _handle_user_exception(self, original: Wrapped) -> Wrapped:
-        def handle_user_exception(*args: Any) -> Any:
+        def handle_user_exception(error: Exception) -> Any:
             unit = _unit_of_request()
             if unit is None or unit.is_idle:
-                return original(*args)
-            *leading, error = args
+                return original(error)
             if not is_answer(error):
                 self._fail()
-                return original(*args)
+                return original(error)
             try:
                 self._settle(unit, error.get_response())
             except Exception as failure:  # noqa: BLE001  whatever it is, it is for the error handlers
                 self._fail()
                 # Inside the except block: Flask raises again what is being handled if there is no handler for it.
-                return original(*leading, failure)
-            return original(*args)
+                return original(failure)
+            return original(error)
 
         return handle_user_exception
 
     def _process_response(self, original: Wrapped) -> Wrapped:
-        def process_response(*args: Any) -> Any:
+        def process_response(response: Response) -> Response:
             try:
-                response = original(*args)
+                response = original(response)
             except BaseException:
                 self._fail()
                 raise
             context: Any = request_context()
             context._unitofwork_dispatching = False
             if getattr(context, STATE, None) is not None:
-                response = self._last_step(response, args[:-1])
+                response = self._last_step(response)
             # Nearly all bodies are lists. Asking that first is quicker than asking Werkzeug.
             if response.response.__class__ is not list and response.is_streamed:
                 self._begin_stream(context, response)
@@ -155,21 +155,21 @@ class Dispatch:
         return process_response
 
     def _handle_exception(self, original: Wrapped) -> Wrapped:
-        def handle_exception(*args: Any) -> Any:
+        def handle_exception(error: Exception) -> Any:
             self._fail()
-            return original(*args)
+            return original(error)
 
         return handle_exception
 
     def _do_teardown_appcontext(self, original: Wrapped) -> Wrapped:
-        def do_teardown_appcontext(*args: Any) -> Any:
+        def do_teardown_appcontext(exc: BaseException | None = None) -> None:
             try:
-                return original(*args)
+                original(exc)
             finally:
                 context = request_context()
                 if getattr(context, STATE, None) is not None:
                     setattr(context, DISPATCHING, False)
-                    self._leave(context, failed=bool(args) and isinstance(args[-1], BaseException))
+                    self._leave(context, failed=exc is not None)
 
         return do_teardown_appcontext
 
@@ -205,7 +205,7 @@ class Dispatch:
                 raise
             unit.rollback()
 
-    def _last_step(self, response: Response, leading: tuple[Any, ...]) -> Response:
+    def _last_step(self, response: Response) -> Response:
         """Settle what came after the closing commit: error handlers, ``after_request`` functions, session interfaces."""
         unit = _unit_of_request()
         if unit is None or unit.is_idle:
@@ -218,8 +218,8 @@ class Dispatch:
         except Exception as error:  # noqa: BLE001  whatever it is, it is for the error handlers
             self._fail()
             # Error handlers see this failure as they see any other. Where there is none, the answer is a 500.
-            handle: Wrapped = self._app.handle_user_exception
-            answer = self._app.make_response(handle(*leading, error))
+            handle = _without_context(self._app.handle_user_exception)
+            answer = self._app.make_response(handle(error))
             if not unit.is_idle:
                 self._settle(unit, answer)
             return answer
@@ -265,3 +265,22 @@ def _unit_of_request() -> Unit | None:
     """The unit of the request that is being handled; not that of a ``scope()`` which a generator holds open in it."""
     state = peek_state(request_context())
     return None if state is None else state.unit
+
+
+# Flask 3.1 passes no context to these methods. Later versions pass theirs as the first argument, ``ctx``; it is the one
+# in progress.
+
+
+def _fitted(method: Wrapped, wrap: Callable[[Wrapped], Wrapped]) -> Wrapped:
+    """*method* of the app in its wrapper, called as Flask calls *method*."""
+    wrapped = wrap(_without_context(method))
+    return (lambda ctx, *args: wrapped(*args)) if _takes_context(method) else wrapped  # noqa: ARG005
+
+
+def _without_context(method: Wrapped) -> Wrapped:
+    """*method* of the app, to be called without Flask's context."""
+    return (lambda *args: method(request_context(), *args)) if _takes_context(method) else method
+
+
+def _takes_context(method: Wrapped) -> bool:
+    return next(iter(inspect.signature(method).parameters), None) == "ctx"

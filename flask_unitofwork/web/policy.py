@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeGuard, TypeVar
 
 from flask import Flask, Request
 from werkzeug.exceptions import HTTPException
@@ -33,7 +33,7 @@ def below_400(response: Response) -> bool:
     return response.status_code < 400
 
 
-def is_answer(error: BaseException) -> bool:
+def is_answer(error: BaseException) -> TypeGuard[HTTPException]:
     """Whether *error* is an answer below 400 that was raised, such as a redirect, rather than a failure."""
     if not isinstance(error, HTTPException):
         return False

@@ -52,6 +52,6 @@ def test_no_database(with_extension: Flask, capsys: pytest.CaptureFixture[str]) 
     contestants = {"without the extension": request_to(make_app()), "with the extension": request_to(with_extension)}
     for request in contestants.values():
         assert request() == b"Hello, World!"
-    results = compare(contestants, rounds=200, calls=200)
+    results = compare(contestants, rounds=400, calls=100)
     with capsys.disabled():
         print("\n" + table("A request that never touches the database", results))
