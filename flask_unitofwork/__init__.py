@@ -13,11 +13,12 @@ from .exceptions import (
     ReadOnlyError,
     UnitOfWorkError,
     UnknownBindError,
+    UnknownCommitError,
 )
 from .extension import UnitOfWork
 from .models import KeysetPagination, Pagination, Query, UnorderedPaginationWarning
 from .session import Session
-from .transaction import State, Unit
+from .transaction import State, Unit, unit_committed, unit_retried, unit_rolled_back
 from .web import AbandonedStreamWarning, CommitPolicy
 
 __all__ = [
@@ -43,5 +44,9 @@ __all__ = [
     "UnitOfWork",
     "UnitOfWorkError",
     "UnknownBindError",
+    "UnknownCommitError",
     "UnorderedPaginationWarning",
+    "unit_committed",
+    "unit_retried",
+    "unit_rolled_back",
 ]

@@ -269,7 +269,7 @@ def is_sqlite_uri(url: URL) -> bool:
     return str(url.query.get("uri", "")).lower() in {"1", "on", "t", "true", "y", "yes"}
 
 
-_UNAVAILABLE: Final[Mapping[str, object]] = {"attempts": 1, "record_statements": False, "inspector": False}
+_UNAVAILABLE: Final[Mapping[str, object]] = {"record_statements": False, "inspector": False}
 
 _READERS: Final[Mapping[str, Callable[[str, object], Any]]] = {
     "UNITOFWORK_ATTEMPTS": _count,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from flask import Flask
 from sqlalchemy import Engine, MetaData
@@ -13,16 +13,28 @@ from sqlalchemy.orm import sessionmaker
 from .cli import shell_context, uow_commands
 from .config import DEFAULT_BIND, Settings
 from .database import Engines
+from .database.intent import IsolationLevel
 from .database.schema import create_all, drop_all
 from .exceptions import AlreadyInitializedError, ConfigurationError
 from .models import ModelMethods, mapped_classes
 from .session import Router, Session
-from .transaction import Hook, Savepoint, Transaction, Unit
+from .transaction import (
+    Durable,
+    Hook,
+    ReadOnly,
+    RequiredTransaction,
+    Savepoint,
+    Transaction,
+    TransactionOptions,
+    Unit,
+    place_here,
+)
 from .web import (
     APP_STATE,
     EXTENSION,
     AppState,
     Dispatch,
+    IndependentTransaction,
     Registry,
     Scope,
     Units,
@@ -35,6 +47,7 @@ from .web import (
 __all__ = ["UnitOfWork"]
 
 F = TypeVar("F", bound=Callable[[], object])
+D = TypeVar("D", bound=Callable[..., Any])
 V = TypeVar("V")
 
 
@@ -62,7 +75,7 @@ class UnitOfWork(ModelMethods):
     def __init__(self, app: Flask | None = None, *, metadata: MetaData | None = None) -> None:
         self._metadata = metadata
         self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
-        self._units = Units(self, self.scope)
+        self._units = Units(self, self._hook_scope)
         self.registry = Registry(self._units)
         if app is not None:
             self.init_app(app)
@@ -93,6 +106,8 @@ class UnitOfWork(ModelMethods):
         app.extensions[EXTENSION] = self
         app.extensions[APP_STATE] = state
         self._apps.add(app)
+        if settings.attempts > 1:
+            self._units.anything_repeats = True
         weakref.finalize(app, engines.dispose)
         Dispatch(app, state, self._units).install()
         app.cli.add_command(uow_commands)
@@ -126,7 +141,7 @@ class UnitOfWork(ModelMethods):
         Args:
             reason: in words, for whoever asks later why nothing was committed.
         """
-        self._units.current().doom(f"uow.doom({reason!r}) asked for it")
+        self._units.current().doom(f"uow.doom({reason!r}) asked for it at {place_here()}")
 
     # -- demarcation ---------------------------------------------------------------------------------------------
 
@@ -147,14 +162,140 @@ class UnitOfWork(ModelMethods):
                 with uow.scope(app) as session:
                     session.add(Product(name="Tea"))
         """
-        return Scope(self._units, lambda: self._apps, app)
+        return Scope(self._units, lambda: self._apps, app, TransactionOptions())
 
-    def transaction(self) -> Transaction:
+    def transaction(
+        self,
+        *,
+        isolation_level: IsolationLevel | None = None,
+        read_only: bool = False,
+        timeout: float | None = None,
+        attempts: int = 1,
+        bind: str | None = None,
+    ) -> Transaction:
         """Join the transaction in progress, else begin one. The outermost commits, or rolls back.
 
         A context manager and a decorator. A request that is committed by its success counts as the outermost.
+
+        Args:
+            isolation_level: one of SQL's four; by default the database's own. A database may give more than is asked.
+            read_only: the database refuses writes.
+            timeout: seconds that each statement may take; the database enforces it.
+            attempts: how often the work may run, where the database asks for it to run again. For decorated functions
+                and views only, and without effect inside another transaction.
+            bind: the name of the database for models, tables and statements that name none.
+
+        Raises:
+            DemarcationError: at once, where an argument is wrong; on entering it, where the transaction in progress is
+                another one than is asked for.
+
+        Example:
+            ::
+
+                @app.post("/transfers")
+                @uow.transaction(isolation_level="SERIALIZABLE", attempts=5)
+                def transfer():
+                    ...
         """
-        return Transaction(self._units.current, is_answer)
+        options = self._options(
+            isolation_level=isolation_level, read_only=read_only, timeout=timeout, attempts=attempts, bind=bind
+        )
+        return Transaction(self._units.current, is_answer, options)
+
+    def read_only(
+        self,
+        *,
+        isolation_level: IsolationLevel | None = None,
+        timeout: float | None = None,
+        attempts: int = 1,
+        bind: str | None = None,
+    ) -> ReadOnly:
+        """A transaction in which nothing can be written: the database itself refuses, and a flush raises.
+
+        A context manager and a decorator. Inside a transaction that may write, it is a part of that one which may not.
+        The arguments are those of :meth:`transaction`.
+
+        Raises:
+            ReadOnlyError: in the block, by a statement that writes.
+        """
+        options = self._options(
+            isolation_level=isolation_level, read_only=True, timeout=timeout, attempts=attempts, bind=bind
+        )
+        return ReadOnly(self._units.current, is_answer, options)
+
+    def transaction_required(self) -> RequiredTransaction:
+        """Join the transaction in progress; an error where there is none. A context manager and a decorator.
+
+        Raises:
+            DemarcationError: on entering it outside of a transaction.
+        """
+        return RequiredTransaction(self._units.current, is_answer, TransactionOptions(read_only=None))
+
+    def independent_transaction(
+        self,
+        *,
+        isolation_level: IsolationLevel | None = None,
+        read_only: bool = False,
+        timeout: float | None = None,
+        attempts: int = 1,
+        bind: str | None = None,
+    ) -> IndependentTransaction:
+        """A transaction with its own session and connection, committed whatever becomes of the one in progress.
+
+        A context manager and a decorator, for what must be kept in any case, such as an audit trail. It cannot see what
+        the other has not committed, and waits for its locks: on SQLite, which has one writer, it cannot write once the
+        other has written. The arguments are those of :meth:`transaction`.
+
+        Raises:
+            OutsideScopeError: on entering it outside of a request or app context.
+
+        Example:
+            ::
+
+                with uow.independent_transaction() as session:
+                    session.add(Attempt(user=user))
+        """
+        options = self._options(
+            isolation_level=isolation_level, read_only=read_only, timeout=timeout, attempts=attempts, bind=bind
+        )
+        return IndependentTransaction(self._units, lambda: self._apps, None, options)
+
+    @overload
+    def durable(self, function: D) -> D: ...
+
+    @overload
+    def durable(
+        self,
+        *,
+        isolation_level: IsolationLevel | None = None,
+        timeout: float | None = None,
+        attempts: int = 1,
+        bind: str | None = None,
+    ) -> Durable: ...
+
+    def durable(self, function: Callable[..., Any] | None = None, **options: Any) -> Any:
+        """When the decorated function returns, its work is committed. An error inside a transaction. A decorator only.
+
+        Write ``@uow.durable``, or ``@uow.durable(attempts=3)`` with arguments of :meth:`transaction`.
+
+        Raises:
+            DemarcationError: when it is called inside a transaction.
+
+        Example:
+            ::
+
+                @uow.durable
+                def close_the_books(day):
+                    ...
+        """
+        durable = Durable(self._units.current, is_answer, self._options(**options))
+        return durable if function is None else durable(function)
+
+    def _options(self, **options: Any) -> TransactionOptions:
+        checked = TransactionOptions(**options)
+        if checked.attempts > 1:
+            self._units.anything_repeats = True
+        return checked
 
     def savepoint(self) -> Savepoint:
         """Part of the work that may fail while the rest goes on. A context manager only.
@@ -254,6 +395,9 @@ class UnitOfWork(ModelMethods):
     def dispose(self) -> None:
         """Close the pooled connections of the current app."""
         self._engines().dispose()
+
+    def _hook_scope(self, app: Flask) -> Scope:
+        return Scope(self._units, lambda: self._apps, app, TransactionOptions())
 
     def _shell_context(self) -> dict[str, object]:
         return shell_context(self, () if self._metadata is None else mapped_classes(self._metadata))

@@ -226,7 +226,6 @@ def test_a_relative_instance_folder_is_where_the_app_was_started(
             r"UNITOFWORK_ENGINE_OPTIONS\[\"connect_args\"\] must be a dict whose keys are option names; .* str.",
         ),
         ({"session_options": 1}, "UNITOFWORK_SESSION_OPTIONS must be a dict whose keys are option names; .* int."),
-        ({"attempts": 3}, "UNITOFWORK_ATTEMPTS is not available in this version: leave it out, or set it to 1."),
         (
             {"inspector": True},
             "UNITOFWORK_INSPECTOR is not available in this version: leave it out, or set it to False.",

@@ -7,12 +7,13 @@ from typing import Final, NoReturn, TypeVar
 
 from sqlalchemy import Engine
 
-from ..config import DEFAULT_BIND, DatabaseSettings, Settings
+from ..config import DatabaseSettings, Settings
 from ..exceptions import ConfigurationError, UnknownBindError
 from . import mysql, postgresql, sqlite
+from .commits import watch_commits
 from .fork import protect
 from .plan import EnginePlan
-from .statements import refuse_writes
+from .transactions import forget_intents
 from .written import watch_writes
 
 __all__ = ["Engines"]
@@ -60,11 +61,12 @@ class Engines(Mapping[str, Engine]):
         for database in settings.databases.values():
             _check_replicas(database)
         self._engines: dict[str, Engine] = {}
-        self._views: dict[tuple[str, bool, bool], Engine] = {}
         for name, database in settings.databases.items():
             plan = EnginePlan.of(database, settings, application_name=application_name)
             self._engines[name] = _BUILDERS.get(plan.url.get_backend_name(), _build)(plan)
             watch_writes(self._engines[name])
+            watch_commits(self._engines[name], name)
+            forget_intents(self._engines[name])
 
     def __getitem__(self, name: str) -> Engine:
         """The engine of the database *name*.
@@ -90,37 +92,6 @@ class Engines(Mapping[str, Engine]):
     def get(self, name: str, default: _T | None = None) -> Engine | _T | None:  # type: ignore[override]
         """The engine of the database *name*, or *default*."""
         return self._engines.get(name, default)
-
-    def view(self, name: str = DEFAULT_BIND, *, write: bool = False, read_only: bool = False) -> Engine:
-        """The engine that a session is to use: the named one, or a view of it that shares its pool.
-
-        Args:
-            name: the database's name.
-            write: the unit means to write. On SQLite its transaction takes the write lock with its first statement,
-                reads included, so that what it read cannot change before it writes. Elsewhere it changes nothing.
-            read_only: a statement that writes raises `ReadOnlyError` before it reaches the database.
-
-        Returns:
-            The same object for the same arguments, so a session that asks twice stays on one connection.
-
-        Raises:
-            UnknownBindError: no database has that name.
-            ValueError: both *write* and *read_only*.
-        """
-        engine = self[name]
-        if write and read_only:
-            raise ValueError("a unit cannot mean to write and be read-only: choose write=True or read_only=True")
-        write = write and engine.dialect.name == "sqlite"
-        if not write and not read_only:
-            return engine
-        key = (name, write, read_only)
-        if key not in self._views:
-            view = engine.execution_options(**({sqlite.WRITE_OPTION: True} if write else {}))
-            if read_only:
-                refuse_writes(view)
-            # Two threads may get here at once; both must use the same one.
-            self._views.setdefault(key, view)
-        return self._views[key]
 
     def dispose(self) -> None:
         """Close the idle connections of all pools, and empty in-memory databases.

@@ -10,12 +10,14 @@ import re
 from math import ceil
 from typing import Any, Final
 
-from sqlalchemy import Engine, ExceptionContext, event
+from sqlalchemy import Connection, Engine, ExceptionContext, event
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from .fork import protect
+from .intent import Intent
 from .plan import EnginePlan
 
-__all__ = ["build", "session_variables"]
+__all__ = ["begin_as", "build", "session_variables"]
 
 # Whoever stands between closes idle connections silently: Azure's gateway after 240 s, many hosts after 300 s, the
 # server itself after 8 h (wait_timeout). A new connection each four minutes costs less than one failed request.
@@ -23,11 +25,14 @@ RECYCLE_SECONDS: Final = 230
 
 _CHARSET: Final = {"charset": "utf8mb4"}
 _CONNECT_ARGS: Final = {"connect_timeout": 10, **_CHARSET}
-# Drivers that take these arguments. (MariaDB's own connector always speaks utf8mb4 and calls its timeout the same.)
 # What the server says to whom it chose to end: ER_LOCK_DEADLOCK.
 DEADLOCK: Final = 1213
 
+# Drivers that take these arguments. (MariaDB's own connector always speaks utf8mb4 and calls its timeout the same.)
 _DRIVERS: Final = frozenset({"pymysql", "mysqldb"})
+
+# Where a connection has the statement that gives it back the time limit it had.
+_RESTORE: Final = "unitofwork_restore"
 
 
 def build(plan: EnginePlan) -> Engine:
@@ -46,6 +51,7 @@ def build(plan: EnginePlan) -> Engine:
             cursor.close()
 
     event.listen(engine, "handle_error", _notice_lost_transaction)
+    event.listen(engine, "checkin", _restore_timeout)
     return engine
 
 
@@ -69,14 +75,52 @@ def session_variables(plan: EnginePlan, *, is_mariadb: bool) -> dict[str, str]:
         # chose stays.
         variables["sql_mode"] = "CONCAT_WS(',', NULLIF(@@SESSION.sql_mode, ''), 'STRICT_TRANS_TABLES')"
     if plan.statement_timeout is not None:
-        if is_mariadb:
-            variables["max_statement_time"] = f"{plan.statement_timeout:f}"
-        else:
-            # MySQL limits SELECTs only. 0 would mean no limit.
-            variables["max_execution_time"] = str(max(1, round(plan.statement_timeout * 1000)))
+        name, value = _time_limit(plan.statement_timeout, is_mariadb=is_mariadb)
+        variables[name] = value
     if plan.lock_timeout is not None:
         whole = max(1, ceil(plan.lock_timeout))
         variables["innodb_lock_wait_timeout"] = str(whole)
         variables["lock_wait_timeout"] = str(whole)
     own = set(re.findall(r"\w+", str(plan.decided("init_command")).lower()))
     return {name: value for name, value in variables.items() if name not in own}
+
+
+def _time_limit(seconds: float, *, is_mariadb: bool) -> tuple[str, str]:
+    """The variable that limits a statement's time, and its value."""
+    if is_mariadb:
+        return "max_statement_time", f"{seconds:f}"
+    # MySQL limits SELECTs only. 0 would mean no limit.
+    return "max_execution_time", str(max(1, round(seconds * 1000)))
+
+
+# -- transactions ----------------------------------------------------------------------------------------------------
+
+
+def begin_as(connection: Connection, intent: Intent) -> None:
+    """Let the transaction that begins with the next statement on *connection* be as *intent* says."""
+    if not connection.in_nested_transaction():
+        characteristics = [f"ISOLATION LEVEL {intent.isolation_level}"] if intent.isolation_level else []
+        if intent.read_only:
+            characteristics.append("READ ONLY")
+        if characteristics:
+            # Without SESSION it counts for the next transaction only, so nothing has to be restored.
+            connection.exec_driver_sql(f"SET TRANSACTION {', '.join(characteristics)}")
+    if intent.timeout is not None:
+        is_mariadb = bool(getattr(connection.dialect, "is_mariadb", False))
+        name, value = _time_limit(intent.timeout, is_mariadb=is_mariadb)
+        remember = "" if _RESTORE in connection.info else f"@unitofwork_{name} = @@SESSION.{name}, "
+        connection.exec_driver_sql(f"SET {remember}SESSION {name} = {value}")
+        connection.info[_RESTORE] = f"SET SESSION {name} = @unitofwork_{name}"
+
+
+def _restore_timeout(connection: Any, record: ConnectionPoolEntry) -> None:
+    """The time limit is the session's: there is none that a transaction takes with it."""
+    statement: str | None = record.info.pop(_RESTORE, None)
+    if statement is None or connection is None:
+        return
+    try:
+        cursor = connection.cursor()
+        cursor.execute(statement)
+        cursor.close()
+    except Exception as error:  # noqa: BLE001  whatever it is, nobody else must get this connection
+        record.invalidate(error)

@@ -15,12 +15,13 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 
 from .fork import protect
+from .intent import Intent
 from .plan import EnginePlan
 
-__all__ = ["build"]
+__all__ = ["begin_as", "build", "refuse_writes"]
 
 # Drivers on libpq, which take its connection parameters.
 _LIBPQ: Final = frozenset({"psycopg", "psycopg2", "psycopg2cffi"})
@@ -51,9 +52,13 @@ def build(plan: EnginePlan) -> Engine:
 
 
 def _timeouts(plan: EnginePlan) -> dict[str, int]:
-    """PostgreSQL's settings, in milliseconds. What rounds to 0 is 1, for 0 means no limit."""
     seconds = {"statement_timeout": plan.statement_timeout, "lock_timeout": plan.lock_timeout}
-    return {name: max(1, round(value * 1000)) for name, value in seconds.items() if value is not None}
+    return {name: _milliseconds(value) for name, value in seconds.items() if value is not None}
+
+
+def _milliseconds(seconds: float) -> int:
+    """The unit of PostgreSQL's settings. What rounds to 0 is 1, for 0 means no limit."""
+    return max(1, round(seconds * 1000))
 
 
 def _startup_options(plan: EnginePlan, timeouts: Mapping[str, int]) -> dict[str, str]:
@@ -80,3 +85,29 @@ def _set_on_connect(engine: Engine, timeouts: Mapping[str, int]) -> None:
         cursor.close()
         # SET is undone when its transaction is rolled back.
         connection.commit()
+
+
+# -- transactions ----------------------------------------------------------------------------------------------------
+
+
+def begin_as(connection: Connection, intent: Intent) -> None:
+    """Let the transaction that has begun on *connection* be as *intent* says: one round trip for all of it."""
+    settings: list[str] = []
+    if intent.isolation_level is not None and not connection.in_nested_transaction():
+        settings.append(f"SET TRANSACTION ISOLATION LEVEL {intent.isolation_level}")
+    if intent.read_only:
+        settings.append("SET TRANSACTION READ ONLY")
+    if intent.timeout is not None:
+        settings.append(f"SET LOCAL statement_timeout = {_milliseconds(intent.timeout)}")
+    if settings:
+        _send(connection, "; ".join(settings))
+
+
+def refuse_writes(connection: Connection) -> None:
+    """Let the server refuse writes until the savepoint in progress ends."""
+    _send(connection, "SET TRANSACTION READ ONLY")
+
+
+def _send(connection: Connection, statements: str) -> None:
+    # Without parameters a driver may send several statements at once.
+    connection.exec_driver_sql(statements, execution_options={"no_parameters": True})

@@ -7,8 +7,9 @@ Transactions
     long ``busy_timeout`` is. So here a transaction begins with BEGIN IMMEDIATE before the first statement that is not
     a mere read, and waits for its turn. Whether one has begun is asked of the connection each time, so there is no
     state that could be wrong. Reads outside need no BEGIN: each sees what is committed when it runs.
-    A unit that means to write (`WRITE_OPTION`) begins with its first statement: what it has read cannot change
-    before it writes.
+    A unit that means to write (`Intent`) begins with its first statement: what it has read cannot change before it
+    writes. So does one that asks for REPEATABLE READ or more. One that only reads begins with its first statement too,
+    but without waiting for anybody: it sees one state of the database until it ends.
 
 Lost transactions
     SQLite ends a transaction by itself when a statement in it is interrupted or the disk is full, and where
@@ -23,10 +24,10 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import unquote
 
-from sqlalchemy import URL, Engine, ExceptionContext, event
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, event
 from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
@@ -34,15 +35,13 @@ from ..config import is_sqlite_uri
 from ..exceptions import ConfigurationError
 from .executions import Info, before_each_execution
 from .fork import protect
+from .intent import INTENT, NO_INTENT, Intent
 from .memory import BackingFile, is_in_memory, is_shared_cache
 from .plan import EnginePlan
 from .sqlite_fork import note_use, protect_file
 from .statements import Effect, effect_of
 
-__all__ = ["WRITE_OPTION", "build"]
-
-# The execution option of a view whose units mean to write.
-WRITE_OPTION: Final = "unitofwork_write"
+__all__ = ["begin_as", "build", "permit_writes", "refuse_writes"]
 
 BUSY_SECONDS: Final = 5.0
 WAL_ATTEMPTS: Final = 10
@@ -51,6 +50,10 @@ INSTRUCTIONS_BETWEEN_LOOKS: Final = 1000
 
 _IN_TRANSACTION: Final = "unitofwork_in_transaction"
 _DEADLINE: Final = "unitofwork_deadline"
+_QUERY_ONLY: Final = "unitofwork_query_only"
+
+# The levels at which what has been read does not change.
+_STABLE: Final = frozenset({"REPEATABLE READ", "SERIALIZABLE"})
 
 
 def build(plan: EnginePlan) -> Engine:
@@ -125,9 +128,7 @@ def _configure_on_connect(engine: Engine, plan: EnginePlan) -> None:
             if _enter_wal(connection):
                 connection.execute(f"PRAGMA synchronous = {synchronous}")
         if plan.statement_timeout is not None:
-            deadline = _Deadline(plan.statement_timeout)
-            record.info[_DEADLINE] = deadline
-            connection.set_progress_handler(deadline.is_over, INSTRUCTIONS_BETWEEN_LOOKS)
+            record.info[_DEADLINE] = _Deadline(connection, plan.statement_timeout)
 
 
 @contextmanager
@@ -179,21 +180,66 @@ def _begin_transactions(engine: Engine) -> None:
         if deadline is not None:
             deadline.restart()
         connection: sqlite3.Connection = cursor.connection
-        if not connection.in_transaction and _must_begin(connection, statement, context):
-            cursor.execute(f"BEGIN {connection.isolation_level or 'IMMEDIATE'}")
+        if not connection.in_transaction:
+            mode = _begins(connection, statement, context, info.get(INTENT, NO_INTENT))
+            if mode is not None:
+                cursor.execute(f"BEGIN {mode}")
         info[_IN_TRANSACTION] = connection.in_transaction
 
     before_each_execution(engine, before)
+    event.listen(engine, "checkin", _forget)
     event.listen(engine, "handle_error", _notice_lost_transaction)
 
 
-def _must_begin(connection: sqlite3.Connection, statement: str, context: ExecutionContext) -> bool:
+def _begins(connection: sqlite3.Connection, statement: str, context: ExecutionContext, intent: Intent) -> str | None:
+    """How *statement* begins a transaction (``"IMMEDIATE"``, for instance); None if it needs none."""
     if connection.isolation_level is None or getattr(connection, "autocommit", None) is True:
-        return False  # the user's choice: the driver is in autocommit
+        return None  # the user's choice: the driver is in autocommit
     effect = effect_of(statement, context)
-    if effect is Effect.READ:
-        return bool(context.execution_options.get(WRITE_OPTION))
-    return effect in {Effect.LOCK, Effect.WRITE, Effect.SAVEPOINT}
+    if intent.read_only:
+        return "DEFERRED" if effect in {Effect.READ, Effect.SAVEPOINT} else None
+    if effect is Effect.READ and not intent.writes and intent.isolation_level not in _STABLE:
+        return None
+    if effect in {Effect.READ, Effect.LOCK, Effect.WRITE, Effect.SAVEPOINT}:
+        return str(connection.isolation_level) or "IMMEDIATE"  # "" is the driver's default
+    return None
+
+
+def begin_as(connection: Connection, intent: Intent) -> None:
+    """Let the transaction that begins on *connection* be as *intent* says. How it begins is for the first statement."""
+    if intent.read_only:
+        refuse_writes(connection)
+    if intent.timeout is not None:
+        deadline: _Deadline | None = connection.info.get(_DEADLINE)
+        if deadline is None:
+            deadline = connection.info[_DEADLINE] = _Deadline(connection.connection.driver_connection, None)
+        deadline.seconds = intent.timeout
+
+
+def refuse_writes(connection: Connection) -> None:
+    """Let SQLite refuse writes on *connection*."""
+    _driver(connection).execute("PRAGMA query_only = ON")
+    connection.info[_QUERY_ONLY] = True
+
+
+def permit_writes(connection: Connection) -> None:
+    """Undo `refuse_writes`."""
+    _driver(connection).execute("PRAGMA query_only = OFF")
+    connection.info.pop(_QUERY_ONLY, None)
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    driver_connection: Any = connection.connection.driver_connection
+    return cast(sqlite3.Connection, driver_connection)
+
+
+def _forget(connection: sqlite3.Connection | None, record: ConnectionPoolEntry) -> None:
+    """The connection goes back to its pool: what a unit asked of it is over."""
+    deadline: _Deadline | None = record.info.get(_DEADLINE)
+    if deadline is not None:
+        deadline.seconds = deadline.usual_seconds
+    if record.info.pop(_QUERY_ONLY, False) and connection is not None:
+        connection.execute("PRAGMA query_only = OFF")
 
 
 def _notice_lost_transaction(failure: ExceptionContext) -> None:
@@ -208,16 +254,22 @@ def _notice_lost_transaction(failure: ExceptionContext) -> None:
 
 
 class _Deadline:
-    """When the statement that runs on a connection has to end."""
+    """When the statement that runs on a connection has to end.
 
-    __slots__ = ("_at", "_seconds")
+    Args:
+        connection: whose statements it is for.
+        seconds: how long each may take, unless a unit asks for something else; None for no limit.
+    """
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    __slots__ = ("_at", "seconds", "usual_seconds")
+
+    def __init__(self, connection: Any, seconds: float | None) -> None:
+        self.seconds = self.usual_seconds = float("inf") if seconds is None else seconds
         self._at = float("inf")
+        connection.set_progress_handler(self.is_over, INSTRUCTIONS_BETWEEN_LOOKS)
 
     def restart(self) -> None:
-        self._at = time.monotonic() + self._seconds
+        self._at = time.monotonic() + self.seconds
 
     def is_over(self) -> bool:
         return time.monotonic() > self._at

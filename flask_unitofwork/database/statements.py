@@ -13,15 +13,12 @@ from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Engine, event
 from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from ..exceptions import ReadOnlyError
-
-__all__ = ["Effect", "effect_of", "effect_of_text", "refuse_writes"]
+__all__ = ["Effect", "effect_of", "effect_of_text"]
 
 
 class Effect(IntEnum):
@@ -166,22 +163,3 @@ def _locks(symbols: Sequence[str]) -> bool:
         (first == "FOR" and second in {"UPDATE", "SHARE", "NO", "KEY"}) or (first == "LOCK" and second == "IN")
         for first, second in pairwise(symbols)
     )
-
-
-def refuse_writes(engine: Engine) -> None:
-    """Let *engine* raise `ReadOnlyError` instead of sending a statement that is not a mere read."""
-
-    @event.listens_for(engine, "before_cursor_execute")
-    def refuse(
-        _connection: object, _cursor: object, statement: str, _parameters: object, context: Any, _many: bool
-    ) -> None:
-        if effect_of(statement, context) >= Effect.LOCK:
-            raise ReadOnlyError(
-                f"This unit of work is read-only, and this statement writes or locks: {_shortened(statement)}."
-                " Write where the unit may, such as in a scope() of its own."
-            )
-
-
-def _shortened(statement: str, length: int = 120) -> str:
-    line = " ".join(statement.split())
-    return line if len(line) <= length else f"{line[:length]}…"

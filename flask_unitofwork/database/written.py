@@ -1,4 +1,4 @@
-"""Whether a unit of work has written on a connection: only then does a rollback lose anything."""
+"""Whether a unit of work has written on a connection: only then does a rollback lose anything. Or whether it may not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, ExceptionContext, event
 
+from ..exceptions import ReadOnlyError
 from .executions import Info, before_each_execution
+from .intent import REFUSES_WRITES
 from .statements import Effect, effect_of
 
 __all__ = ["forget_writes", "has_written", "watch_writes"]
@@ -16,7 +18,11 @@ _COUNTED: Final = "_unitofwork_counted"
 
 
 def watch_writes(engine: Engine) -> None:
-    """From now on remember which connections of *engine* have written."""
+    """From now on remember which connections of *engine* have written, and refuse it on those that may not.
+
+    What is refused raises `ReadOnlyError` and does not reach the database. A function that writes cannot be seen here:
+    the database itself refuses that (`begin_as`).
+    """
     before_each_execution(engine, _count)
     event.listen(engine, "handle_error", _discount)
 
@@ -37,7 +43,13 @@ def has_written(connection: Connection) -> bool:
 
 
 def _count(info: Info, _cursor: object, statement: str, context: Any) -> None:
-    if effect_of(statement, context) >= Effect.MAINTENANCE:
+    effect = effect_of(statement, context)
+    if effect >= Effect.LOCK and info.get(REFUSES_WRITES):
+        raise ReadOnlyError(
+            f"This unit of work is read-only, and this statement writes or locks: {_shortened(statement)}."
+            " Write where the unit may, such as in a scope() of its own."
+        )
+    if effect >= Effect.MAINTENANCE:
         info[_WRITES] = info.get(_WRITES, 0) + 1
         setattr(context, _COUNTED, True)
 
@@ -47,3 +59,8 @@ def _discount(failure: ExceptionContext) -> None:
     if getattr(failure.execution_context, _COUNTED, False) and failure.connection is not None:
         info = failure.connection.info
         info[_WRITES] = info.get(_WRITES, 1) - 1
+
+
+def _shortened(statement: str, length: int = 120) -> str:
+    line = " ".join(statement.split())
+    return line if len(line) <= length else f"{line[:length]}…"

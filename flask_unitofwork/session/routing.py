@@ -1,7 +1,8 @@
 """From what a statement touches to the database it runs on.
 
-The chain is: explicit ``bind_arguments`` → ``Session(binds=…)`` → the bind key of the mapper or table → default.
-The first two are SQLAlchemy's and are looked at by :class:`~flask_unitofwork.Session` before it asks a `Router`.
+The chain is: explicit ``bind_arguments`` → ``Session(binds=…)`` → the bind key of the mapper or table → the bind of the
+``transaction(bind=…)`` block → default. The first two are SQLAlchemy's and are looked at by
+:class:`~flask_unitofwork.Session` before it asks a `Router`.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ __all__ = ["BindSource", "Router"]
 class BindSource(Protocol):
     """Where a session's engines come from: ``Engines`` in production, a test's connections under isolation."""
 
-    def view(self, name: str = ..., *, write: bool = ..., read_only: bool = ...) -> Engine | Connection:
-        """The bind *name*, for a unit that means to write, that may only read, or neither.
+    def __getitem__(self, name: str, /) -> Engine | Connection:
+        """The bind *name*.
 
         Raises:
             UnknownBindError: nobody configured a database of that name.
@@ -42,24 +43,27 @@ class Router:
     def __init__(self, source: BindSource) -> None:
         self.source = source
 
-    def bind_for(
-        self, mapper: Any, clause: ClauseElement | None, *, write: bool, read_only: bool
-    ) -> Engine | Connection:
+    def bind_for(self, mapper: Any, clause: ClauseElement | None, default: str | None = None) -> Engine | Connection:
         """The bind for a statement on *mapper* and *clause* (either may be None).
 
-        Raises:
-            UnknownBindError: the mapper's or table's bind key names no database.
-        """
-        return self.source.view(self._name(mapper, clause), write=write, read_only=read_only)
+        Args:
+            mapper: what the ORM works on.
+            clause: the statement, or a table.
+            default: the name for what has no bind key; None for the app's default.
 
-    def _name(self, mapper: Any, clause: ClauseElement | None) -> str:
-        key = None
-        if mapper is not None:
-            key = model_bind_key(_mapper_of(mapper))
-        elif clause is not None:
-            keys = (table_bind_key(part) for part in visitors.iterate(clause) if isinstance(part, Table))
-            key = next((one for one in keys if one is not None), None)
-        return DEFAULT_BIND if key is None else key
+        Raises:
+            UnknownBindError: the mapper's or table's bind key, or *default*, names no database.
+        """
+        return self.source[_bind_key(mapper, clause) or default or DEFAULT_BIND]
+
+
+def _bind_key(mapper: Any, clause: ClauseElement | None) -> str | None:
+    if mapper is not None:
+        return model_bind_key(_mapper_of(mapper))
+    if clause is None:
+        return None
+    keys = (table_bind_key(part) for part in visitors.iterate(clause) if isinstance(part, Table))
+    return next((key for key in keys if key is not None), None)
 
 
 def _mapper_of(entity: Any) -> Mapper[object]:

@@ -30,7 +30,11 @@ class SessionOwner(Protocol):
         ...
 
     def connection_begun(self, connection: Connection) -> None:
-        """*connection* has joined the transaction."""
+        """*connection* has joined the transaction; nothing has run on it."""
+        ...
+
+    def savepoint_begun(self, connection: Connection) -> None:
+        """*connection* has joined a savepoint in the transaction; nothing has run on it there."""
         ...
 
     def before_commit(self) -> None:
@@ -53,15 +57,13 @@ class Attachment:
     Attributes:
         router: chooses engines.
         owner: the unit that the session belongs to, once it has one.
-        writes: the unit means to write, so that a database with one writer gives it its turn at the first statement.
-        read_only: a statement that writes raises `ReadOnlyError` instead of being sent.
+        bind: the name of the database for what names none; None for the app's default.
         committed: the outermost transaction that is about to end was committed.
     """
 
     router: Router
     owner: SessionOwner | None = None
-    writes: bool = False
-    read_only: bool = False
+    bind: str | None = None
     committed: bool = False
 
 
@@ -101,7 +103,7 @@ class Session(orm.Session):
                 return super().get_bind(mapper, clause=clause, **kw)
             except UnboundExecutionError:
                 pass  # none of the user's binds fits: the app's databases are the fallback
-        return attachment.router.bind_for(mapper, clause, write=attachment.writes, read_only=attachment.read_only)
+        return attachment.router.bind_for(mapper, clause, attachment.bind)
 
     def commit(self) -> None:
         """Flush and commit the transaction in progress, as SQLAlchemy documents.
@@ -164,9 +166,13 @@ def _transaction_created(session: Session, transaction: orm.SessionTransaction) 
 
 
 @event.listens_for(Session, "after_begin")
-def _connection_begun(session: Session, _transaction: orm.SessionTransaction, connection: Connection) -> None:
+def _connection_begun(session: Session, transaction: orm.SessionTransaction, connection: Connection) -> None:
     owner = _owner_of(session)
-    if owner is not None:
+    if owner is None:
+        return
+    if transaction.nested:
+        owner.savepoint_begun(connection)
+    else:
         owner.connection_begun(connection)
 
 

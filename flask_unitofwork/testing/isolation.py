@@ -17,7 +17,6 @@ from threading import Lock
 from flask import Flask
 from sqlalchemy import Connection
 
-from ..config import DEFAULT_BIND
 from ..database import Engines
 from ..exceptions import NotInitializedError
 from ..web import APP_STATE, AppState
@@ -38,14 +37,8 @@ class IsolatedBinds:
         self._end = ExitStack()
         self._beginning = Lock()
 
-    def view(
-        self,
-        name: str = DEFAULT_BIND,
-        *,
-        write: bool = False,  # noqa: ARG002  one connection serves every intent
-        read_only: bool = False,  # noqa: ARG002
-    ) -> Connection:
-        """The test's connection to the database *name*, whatever the unit intends."""
+    def __getitem__(self, name: str) -> Connection:
+        """The test's connection to the database *name*."""
         # Two threads of a test may be the first to ask; both must get the same connection.
         with self._beginning:
             if name not in self._connections:

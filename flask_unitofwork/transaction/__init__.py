@@ -1,9 +1,37 @@
 """Units of work: what is committed or rolled back together, and where that begins and ends. Knows nothing of Flask."""
 
-from .demarcation import Block, Savepoint, Transaction, settle
+from .block import Block
+from .declaration import Declaration, declaration_of
+from .demarcation import ReadOnly, RequiredTransaction, Transaction, settle
 from .doom import Doom
+from .durable import Durable
 from .hooks import Hook
 from .lifecycle import State
+from .options import TransactionOptions
+from .places import place_here
+from .retry import Repetition
+from .savepoint import Savepoint
+from .signals import unit_committed, unit_retried, unit_rolled_back
 from .unit import Unit
 
-__all__ = ["Block", "Doom", "Hook", "Savepoint", "State", "Transaction", "Unit", "settle"]
+__all__ = [
+    "Block",
+    "Declaration",
+    "Doom",
+    "Durable",
+    "Hook",
+    "ReadOnly",
+    "Repetition",
+    "RequiredTransaction",
+    "Savepoint",
+    "State",
+    "Transaction",
+    "TransactionOptions",
+    "Unit",
+    "declaration_of",
+    "place_here",
+    "settle",
+    "unit_committed",
+    "unit_retried",
+    "unit_rolled_back",
+]

@@ -1,4 +1,4 @@
-"""Blocks that say where a transaction begins and ends: context managers and decorators, named by intent.
+"""Where a transaction begins and ends, named by the caller's intent.
 
 Note: what a success is
     A block fails when an exception leaves it. One kind does not count: an exception that *is* the answer, such as a
@@ -7,76 +7,25 @@ Note: what a success is
 
 from __future__ import annotations
 
-import inspect
-from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import wraps
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar, cast
+from typing import ClassVar, Self
 
 from sqlalchemy.orm import SessionTransaction
 
+from ..database.intent import Intent
 from ..exceptions import DemarcationError, DoomedError
 from ..session import Session
+from .block import Block
+from .joining import take_up
+from .options import TransactionOptions
+from .places import place_in
 from .unit import Unit
 
-__all__ = ["Block", "Savepoint", "Succeeds", "Transaction"]
+__all__ = ["DurableBlock", "ReadOnly", "RequiredTransaction", "Succeeds", "Transaction", "settle"]
 
 Succeeds = Callable[[BaseException], bool]
 """Whether an exception that leaves a block is an answer rather than a failure."""
-
-_PACKAGE = __name__.partition(".")[0]
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-class Block(ABC):
-    """A context manager that is also a decorator, for functions and for coroutine functions.
-
-    As a decorator it starts afresh at each call, so one decorated function may run in many threads at once.
-    """
-
-    @abstractmethod
-    def again(self) -> Self:
-        """An unused block like this one."""
-
-    @abstractmethod
-    def __enter__(self) -> Session:
-        """Begin, and return the session that is current inside the block."""
-
-    @abstractmethod
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        """End: well where there is no exception."""
-
-    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Run *function* inside a block like this one, each time it is called.
-
-        Raises:
-            DemarcationError: *function* is a generator function. It would leave the block before its body runs.
-        """
-        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            raise DemarcationError(
-                f"{function.__qualname__} is a generator function: calling it only makes the generator, so the block"
-                " would be over before its body runs. Write the with statement inside of it instead."
-            )
-        if inspect.iscoroutinefunction(function):
-
-            @wraps(function)
-            async def run_async(*args: P.args, **kwargs: P.kwargs) -> Any:
-                with self.again():
-                    return await function(*args, **kwargs)
-
-            return cast(Callable[P, R], run_async)
-
-        @wraps(function)
-        def run(*args: P.args, **kwargs: P.kwargs) -> R:
-            with self.again():
-                return function(*args, **kwargs)
-
-        return run
 
 
 class Transaction(Block):
@@ -85,28 +34,56 @@ class Transaction(Block):
     Args:
         current: gives the unit in progress.
         succeeds: which exceptions count as success.
+        options: what it asks of its transaction.
     """
 
-    def __init__(self, current: Callable[[], Unit], succeeds: Succeeds) -> None:
+    kind: ClassVar[str] = "transaction"
+
+    def __init__(self, current: Callable[[], Unit], succeeds: Succeeds, options: TransactionOptions) -> None:
+        super().__init__(options)
         self._current = current
         self._succeeds = succeeds
         self._unit: Unit | None = None
         self._outermost = False
         self._savepoint: SessionTransaction | None = None
+        self._reading: SessionTransaction | None = None
+        self._before: tuple[Intent, str | None] | None = None
 
     def again(self) -> Self:
-        return type(self)(self._current, self._succeeds)
+        return type(self)(self._current, self._succeeds, self.options)
+
+    def may_repeat(self) -> bool:
+        if not super().may_repeat():
+            return False
+        unit = self._current()
+        return not unit.commits_at_its_end and not unit.repeats
+
+    def check_place(self, unit: Unit) -> None:
+        """Refuse to begin in *unit* as it stands, if this kind of block must not.
+
+        Raises:
+            DemarcationError: with what to write instead.
+        """
 
     def __enter__(self) -> Session:
         if self._unit is not None:
-            raise DemarcationError("This transaction() block is already in use. Write uow.transaction() at each with.")
+            raise DemarcationError(f"This {self.kind}() block is already in use. Write uow.{self.kind}() at each with.")
+        self.check_use()
         unit = self._current()
-        session = unit.session
+        self.check_place(unit)
+        session, intent = unit.session, unit.intent
+        take_up(unit, self.options)
+        self._before = intent, unit.route(self.options.bind)
         self._unit = unit
         self._outermost = not unit.commits_at_its_end
         self._savepoint = unit.savepoint
-        unit.enter_block()
-        unit.expect_writes()
+        if self._outermost and not unit.repeats:
+            self.begin_attempt(unit)
+        unit.enter_block(self.kind, self.place)
+        if self.options.read_only:
+            self._begin_reading(unit)
+        elif self.options.read_only is False:
+            unit.expect_writes()
         return session
 
     def __exit__(
@@ -114,48 +91,93 @@ class Transaction(Block):
     ) -> None:
         unit, self._unit = self._unit, None
         assert unit is not None
-        unit.leave_block()
+        try:
+            self._finish(unit, exc)
+        except BaseException as error:
+            exc = error
+            raise
+        finally:
+            unit.leave_block()
+            try:
+                self._settle(unit, exc)
+            finally:
+                self._restore(unit)
+
+    def _finish(self, unit: Unit, exc: BaseException | None) -> None:
+        """The part of the work that is the block's own ends; it may fail now."""
+        if self._reading is not None:
+            self._end_reading(unit, exc)
+        elif self.options.bind is not None and exc is None:
+            unit.session.flush()  # what was added in the block belongs where the block says
+
+    def _settle(self, unit: Unit, exc: BaseException | None) -> None:
         if self._outermost:
             settle(unit, exc, self._succeeds)
         elif exc is not None and not self._succeeds(exc):
-            reason = f"{type(exc).__name__} left a transaction() block at {_place(tb)}"
+            place = place_in(exc.__traceback__) or self._decorates or "an unknown place"
+            reason = f"{type(exc).__name__} left a {self.kind}() block at {place}"
             unit.doom(reason, asked=False, cause=exc, savepoint=self._savepoint)
 
+    def _restore(self, unit: Unit) -> None:
+        """What the block asked for was for the block; a transaction that goes on keeps what it began with."""
+        assert self._before is not None
+        intent, bind = self._before
+        unit.route(bind)
+        if self._outermost:
+            unit.intend_as(intent)
 
-class Savepoint:
-    """Part of the work that may fail while the rest goes on. A context manager only.
+    def _begin_reading(self, unit: Unit) -> None:
+        if unit.read_only:
+            return
+        if self._outermost and not unit.connections:
+            unit.intend(writes=False, read_only=True)
+            return
+        unit.reading.begin()
+        self._reading = unit.session.begin_nested().__enter__()
 
-    Args:
-        current: gives the unit in progress.
-        succeeds: which exceptions count as success.
-    """
-
-    def __init__(self, current: Callable[[], Unit], succeeds: Succeeds) -> None:
-        self._current = current
-        self._succeeds = succeeds
-        self._unit: Unit | None = None
-        self._nested: SessionTransaction | None = None
-
-    def __enter__(self) -> Session:
-        if self._unit is not None:
-            raise DemarcationError("This savepoint() block is already in use. Write uow.savepoint() at each with.")
-        unit = self._current()
-        self._nested = unit.session.begin_nested().__enter__()
-        self._unit = unit
-        unit.enter_block()
-        return unit.session
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        unit, nested = self._unit, self._nested
-        self._unit = self._nested = None
-        assert unit is not None
-        assert nested is not None
-        unit.leave_block()
+    def _end_reading(self, unit: Unit, exc: BaseException | None) -> None:
+        savepoint, self._reading = self._reading, None
+        assert savepoint is not None
         if exc is not None and self._succeeds(exc):
-            exc_type = exc = tb = None
-        nested.__exit__(exc_type, exc, tb)
+            exc = None
+        try:
+            savepoint.__exit__(None if exc is None else type(exc), exc, None if exc is None else exc.__traceback__)
+        finally:
+            unit.reading.end()
+
+
+class RequiredTransaction(Transaction):
+    """Joins the transaction in progress, and never begins one."""
+
+    kind: ClassVar[str] = "transaction_required"
+
+    def check_place(self, unit: Unit) -> None:
+        if not unit.commits_at_its_end:
+            raise DemarcationError(
+                f"A transaction is required here ({self.place}), and none is in progress: what this code does would be"
+                " committed, or lost, apart from the work it belongs to. Write with uow.transaction(): … around the call."
+            )
+
+
+class ReadOnly(Transaction):
+    """A transaction in which nothing can be written, or a part of one."""
+
+    kind: ClassVar[str] = "read_only"
+
+
+class DurableBlock(Transaction):
+    """A transaction that is nobody's part: when it ends well, its work is committed."""
+
+    kind: ClassVar[str] = "durable"
+
+    def check_place(self, unit: Unit) -> None:
+        if unit.commits_at_its_end:
+            raise DemarcationError(
+                "A durable function was called inside a transaction, so its work would not be committed when it returns,"
+                " but with the rest, or never. Call it where no transaction is in progress (a request under commit on"
+                " success is one: mark its view with @uow.explicit_commit); or decorate the function with"
+                f" @uow.transaction() if it may be part of another{unit.whereabouts}"
+            )
 
 
 def settle(unit: Unit, exc: BaseException | None, succeeds: Succeeds) -> None:
@@ -165,6 +187,7 @@ def settle(unit: Unit, exc: BaseException | None, succeeds: Succeeds) -> None:
 
     Raises:
         DoomedError: the block ended well, but the failure of an inner block was swallowed.
+        UnknownCommitError: the connection was lost before the database answered.
         sqlalchemy.exc.SQLAlchemyError: the commit failed; the unit has been rolled back.
     """
     if exc is not None and not succeeds(exc):
@@ -178,20 +201,6 @@ def settle(unit: Unit, exc: BaseException | None, succeeds: Succeeds) -> None:
         if doom is None or not doom.asked:
             raise
     except BaseException:
-        unit.rollback()
+        if not unit.is_idle:  # it is, where a hook failed after the commit
+            unit.rollback()
         raise
-
-
-def _place(tb: TracebackType | None) -> str:
-    """Where the user's code was when an exception left a block: the innermost line outside this package's own."""
-    while tb is not None and tb.tb_next is not None and _is_ours(tb):
-        tb = tb.tb_next
-    if tb is None:
-        return "an unknown place"
-    code = tb.tb_frame.f_code
-    return f"{code.co_filename}:{tb.tb_lineno}, in {code.co_qualname}"
-
-
-def _is_ours(tb: TracebackType) -> bool:
-    name: str = tb.tb_frame.f_globals.get("__name__", "")
-    return name.partition(".")[0] == _PACKAGE

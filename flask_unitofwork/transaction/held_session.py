@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 from sqlalchemy import Connection
 
+from ..database.intent import Intent
+from ..database.transactions import amend_intent, begin_as, end_as
 from ..exceptions import DemarcationError
 from ..session import Attachment, Session, SessionOwner, attachment_of
 
@@ -17,22 +21,20 @@ class HeldSession:
 
     Args:
         make: makes the session, once it is needed.
-        writes: whether the unit is expected to write.
-        read_only: whether writes are refused.
+        intent: what the unit's transactions are for.
 
     Attributes:
         session: the session, or None as long as nobody asked for it.
-        connections: those of the transaction in progress.
-        read_only: whether writes are refused.
+        intent: what the unit's transactions are for, from the next one on.
+        connections: those of the transaction in progress, each with what it was for before.
     """
 
-    def __init__(self, make: Callable[[], Session], *, writes: bool, read_only: bool) -> None:
+    def __init__(self, make: Callable[[], Session], intent: Intent) -> None:
         self._make = make
-        self._writes = writes
         self._attachment: Attachment | None = None
-        self.read_only = read_only
+        self.intent = intent
         self.session: Session | None = None
-        self.connections: list[Connection] = []
+        self.connections: dict[Connection, Intent] = {}
 
     def get(self, owner: SessionOwner) -> Session:
         """The session of *owner*; made now if there is none yet."""
@@ -53,21 +55,43 @@ class HeldSession:
         assert attachment is not None, "sessions of an app are attached to it when they are made"
         self.session, self._attachment = session, attachment
         attachment.owner = owner
-        self.tell_intent()
         return session
 
-    def intend(self, *, writes: bool | None = None, read_only: bool | None = None) -> None:
-        """Change, from the next transaction on, whether the unit means to write, or may not."""
-        self._writes = self._writes if writes is None else writes
-        self.read_only = self.read_only if read_only is None else read_only
-        self.tell_intent()
+    def intend(self, **changes: Any) -> None:
+        """Change, from the next transaction on, what the unit's transactions are for."""
+        self.intent = replace(self.intent, **changes)
 
-    def tell_intent(self) -> None:
-        """Let the session's next transaction be as the unit intends."""
-        # A transaction that has its connection keeps it: another intent would mean another connection beside it.
-        if self._attachment is not None and not self.connections:
-            self._attachment.writes = self._writes and not self.read_only
-            self._attachment.read_only = self.read_only
+    def expect_writes(self) -> None:
+        """From the next statement on, the unit means to write."""
+        self.intend(writes=True)
+        for connection in self.connections:
+            amend_intent(connection, self.intent)
+
+    def route(self, bind: str | None) -> str | None:
+        """Let what names no database go to *bind*; None for the app's default.
+
+        Returns:
+            Where it went before.
+
+        Raises:
+            UnknownBindError: there is no such database.
+        """
+        attachment = self._attachment
+        assert attachment is not None, "there is a session to route"
+        if bind is not None:
+            attachment.router.source[bind]
+        before, attachment.bind = attachment.bind, bind
+        return before
+
+    def begun(self, connection: Connection) -> None:
+        """*connection* has joined the transaction in progress."""
+        self.connections[connection] = begin_as(connection, self.intent)
+
+    def ended(self) -> None:
+        """The transaction in progress is over."""
+        connections, self.connections = self.connections, {}
+        for connection, before in connections.items():
+            end_as(connection, before)
 
     @property
     def in_transaction(self) -> bool:
@@ -89,7 +113,7 @@ class HeldSession:
 
     def discard(self) -> None:
         """Close without a rollback: the connections are in an unknown state and must not be used again."""
-        connections, self.connections = self.connections, []
+        connections, self.connections = self.connections, {}
         for connection in connections:
             connection.invalidate()
             connection.close()

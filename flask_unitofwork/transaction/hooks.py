@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import SessionTransaction
 
 from ..exceptions import DemarcationError
+from .lifecycle import State
 from .savepoints import is_within
 
 __all__ = ["Hook", "Hooks", "run_hooks"]
@@ -64,9 +65,9 @@ class Hooks:
         for hooks in (self.before_commit, self.after_commit, self.after_rollback):
             hooks[:] = [hook for hook in hooks if not is_within(hook.savepoint, savepoint)]
 
-    def take(self, *, committed: bool) -> list[Hook]:
-        """The hooks that the outcome calls for. All others are dropped."""
-        due = self.after_commit if committed else self.after_rollback
+    def take(self, outcome: State) -> list[Hook]:
+        """The hooks that *outcome* calls for. All others are dropped: of an unknown outcome nobody can say anything."""
+        due = {State.COMMITTED: self.after_commit, State.ROLLED_BACK: self.after_rollback}.get(outcome, [])
         self.before_commit, self.after_commit, self.after_rollback = [], [], []
         return due
 

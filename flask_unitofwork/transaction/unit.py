@@ -8,22 +8,27 @@ Note: one unit, many transactions
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection
-from sqlalchemy.orm import SessionTransaction
+from sqlalchemy.orm import SessionTransaction, SessionTransactionOrigin
 
+from ..database.commits import has_committed, outcome_is_unknown
 from ..database.failed import has_failed
+from ..database.intent import NO_INTENT, Intent
 from ..database.written import forget_writes
 from ..exceptions import DemarcationError
 from ..session import Session
 from .doom import Doom
 from .held_session import HeldSession
 from .hooks import Hooks, run_hooks
-from .lifecycle import Lifecycle, State
-from .savepoints import is_within
+from .lifecycle import State
+from .outcome import Outcome
+from .places import Place
+from .reading import Reading
+from .signals import announce, unit_committed, unit_rolled_back
 from .uncommitted import describe_uncommitted
 
 __all__ = ["Unit"]
@@ -42,10 +47,14 @@ class Unit:
         make_session: called once, when the session is first needed.
         hook_scope: gives each hook a unit of its own.
         managed: tells whether the scope commits by itself at its end, so that inner blocks join it.
-        writes: whether the unit is expected to write (see `Attachment`).
-        read_only: whether writes are refused.
-        attempt: which run of the same work this is, from 1.
+        intent: what the unit's transactions are for.
+        repeats: whether what is around the unit runs it again where the database asks for that.
         outer: the unit that this one was opened inside of, if any.
+        sender: who signals about the unit come from: the app.
+
+    Attributes:
+        attempt: which run of the same work this is, from 1.
+        has_committed: something has been committed in this attempt, so that it must not be run again.
     """
 
     def __init__(
@@ -54,20 +63,22 @@ class Unit:
         hook_scope: Callable[[], AbstractContextManager[object]],
         *,
         managed: Callable[[], bool] = bool,
-        writes: bool = False,
-        read_only: bool = False,
-        attempt: int = 1,
+        intent: Intent = NO_INTENT,
+        repeats: bool = False,
         outer: Unit | None = None,
+        sender: object = None,
     ) -> None:
-        self._held = HeldSession(make_session, writes=writes, read_only=read_only)
+        self._held = HeldSession(make_session, intent)
         self._hook_scope = hook_scope
         self._managed = managed
-        self.attempt = attempt
+        self._blocks: list[tuple[str, Place | None]] = []
+        self._reading = Reading()
+        self._outcome = Outcome()
+        self.repeats = repeats
         self.outer = outer
-        self._depth = 0
-        self._doom: Doom | None = None
-        self._hooks: Hooks | None = None
-        self._lifecycle = Lifecycle()
+        self.sender = sender
+        self.attempt = 1
+        self.has_committed = False
 
     def __repr__(self) -> str:
         return f"<Unit {self.state.value}, attempt {self.attempt}{', read-only' if self.read_only else ''}>"
@@ -87,17 +98,17 @@ class Unit:
     @property
     def state(self) -> State:
         """Where the unit stands."""
-        return self._lifecycle.state
+        return self._outcome.state
 
     @property
     def doomed(self) -> bool:
         """Whether it can only be rolled back."""
-        return self._doom is not None
+        return self._outcome.doom is not None
 
     @property
     def read_only(self) -> bool:
         """Whether writes are refused."""
-        return self._held.read_only
+        return self._held.intent.read_only or bool(self._reading)
 
     # -- its session ---------------------------------------------------------------------------------------------
 
@@ -109,13 +120,31 @@ class Unit:
         """
         self._held.adopt(session, self)
 
-    def expect_writes(self) -> None:
-        """From the next transaction on, the unit means to write."""
-        self._held.intend(writes=True)
+    @property
+    def intent(self) -> Intent:
+        """What its next transaction is for."""
+        return self._held.intent
 
-    def forbid_writes(self) -> None:
-        """From the next transaction on, a statement that writes raises ReadOnlyError."""
-        self._held.intend(read_only=True)
+    def intend(self, **changes: Any) -> None:
+        """Change what its transactions are for, from the next one on. The arguments are those of `Intent`."""
+        self._held.intend(**changes)
+
+    def intend_as(self, intent: Intent) -> None:
+        """From the next transaction on, they are for *intent*."""
+        self._held.intent = intent
+
+    def expect_writes(self) -> None:
+        """From the next statement on, the unit means to write."""
+        self._held.expect_writes()
+
+    def route(self, bind: str | None) -> str | None:
+        """Let what names no database go to *bind*, and return where it went before."""
+        return self._held.route(bind)
+
+    @property
+    def connections(self) -> Collection[Connection]:
+        """Those of the transaction in progress."""
+        return self._held.connections
 
     def close(self) -> None:
         """Give everything back. What is not committed is rolled back."""
@@ -133,32 +162,59 @@ class Unit:
         """Close the session; the next use makes a new one."""
         self._held.forget()
 
-    # -- blocks --------------------------------------------------------------------------------------------------
+    # -- attempts ------------------------------------------------------------------------------------------------
 
-    @property
-    def in_block(self) -> bool:
-        """Whether a transaction() or savepoint() block is open."""
-        return self._depth > 0
+    def begin_attempt(self, number: int) -> None:
+        """The work begins, for the first time or once more."""
+        self.attempt = number
+        self.has_committed = False
+
+    def note_commit_inside(self) -> None:
+        """A unit inside of this one has committed, and what is committed must not be done twice."""
+        unit: Unit | None = self
+        while unit is not None:
+            unit.has_committed = True
+            unit = unit.outer
+
+    # -- blocks --------------------------------------------------------------------------------------------------
 
     @property
     def commits_at_its_end(self) -> bool:
         """Whether somebody further out will settle the unit, so that a block joins rather than begins."""
-        return self.in_block or self._managed()
+        return bool(self._blocks) or self._managed() or self._begun_by_hand
 
-    def enter_block(self) -> None:
-        """A block has been opened."""
-        self._depth += 1
+    @property
+    def _begun_by_hand(self) -> bool:
+        """Whether the code wrote ``with session.begin():``."""
+        session = self._held.session
+        transaction = None if session is None else session.get_transaction()
+        return transaction is not None and transaction.origin is SessionTransactionOrigin.BEGIN
+
+    @property
+    def whereabouts(self) -> str:
+        """Where the blocks in progress began, as the end of an error's message."""
+        return "".join(f" ({kind}() began at {place})" for kind, place in self._blocks if place is not None) or "."
+
+    def enter_block(self, kind: str, place: Place | None) -> None:
+        """A block of this *kind* begins at *place*."""
+        self._blocks.append((kind, place))
 
     def leave_block(self) -> None:
         """The innermost block is over."""
-        self._depth = max(0, self._depth - 1)
+        if self._blocks:  # a rollback ends them all
+            self._blocks.pop()
+
+    @property
+    def reading(self) -> Reading:
+        """The ``read_only()`` blocks inside a transaction that may write."""
+        return self._reading
 
     # -- dooming -------------------------------------------------------------------------------------------------
 
     @property
     def doom_reason(self) -> Doom | None:
         """Why the unit is doomed, or None."""
-        return self._doom
+        return self._outcome.doom
 
     def doom(
         self,
@@ -168,29 +224,15 @@ class Unit:
         cause: BaseException | None = None,
         savepoint: SessionTransaction | None = None,
     ) -> None:
-        """See to it that the unit is rolled back, whatever comes.
-
-        Args:
-            reason: in words; it is part of the error if somebody tries to commit.
-            asked: whether the user asked for it, rather than an exception that left an inner block.
-            cause: that exception.
-            savepoint: the innermost savepoint around what failed; its rollback lifts the doom.
-        """
-        # The first failure explains best; but somebody who asks for the rollback has dealt with any failure.
-        if self._doom is None or (asked and not self._doom.asked):
-            self._doom = Doom(reason, asked, cause, savepoint)
-        self._lifecycle.begin()
-        if self._lifecycle.state is State.ACTIVE:
-            self._lifecycle.move(State.DOOMED)
+        """See to it that the unit is rolled back, whatever comes. The arguments are those of `Doom`."""
+        self._outcome.condemn(Doom(reason, asked, cause, savepoint))
 
     # -- hooks ---------------------------------------------------------------------------------------------------
 
     @property
     def hooks(self) -> Hooks:
         """The hooks that wait for the unit's outcome."""
-        if self._hooks is None:
-            self._hooks = Hooks()
-        return self._hooks
+        return self._outcome.hooks
 
     @property
     def savepoint(self) -> SessionTransaction | None:
@@ -201,9 +243,7 @@ class Unit:
     @property
     def hooks_without_transaction(self) -> list[str]:
         """The names of the after-commit hooks that wait for a commit, where no transaction is open."""
-        if self._hooks is None or self._held.in_transaction:
-            return []
-        return [hook.name for hook in self._hooks.after_commit]
+        return [] if self._held.in_transaction else [hook.name for hook in self._outcome.waiting]
 
     # -- outcome -------------------------------------------------------------------------------------------------
 
@@ -213,6 +253,11 @@ class Unit:
         session = self._held.session
         return [] if session is None else describe_uncommitted(session, self._held.connections)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to commit or to roll back: no transaction, no hook, no doom."""
+        return not self._held.in_transaction and not self._outcome.is_open
+
     def commit(self, *, expire: bool = True) -> None:
         """Flush, commit, and run the after-commit hooks.
 
@@ -221,6 +266,7 @@ class Unit:
 
         Raises:
             DoomedError: the unit can only be rolled back.
+            UnknownCommitError: the connection was lost before the database answered.
             sqlalchemy.exc.SQLAlchemyError: the flush or the commit failed. The caller must roll back.
         """
         if not self._held.in_transaction:
@@ -228,7 +274,7 @@ class Unit:
             self.before_commit()
         session = self._held.session
         if session is None or not session.in_transaction():
-            self.transaction_ended(committed=True)
+            self.transaction_ended(committed=True, begun=False)
             return
         expires = session.expire_on_commit
         session.expire_on_commit = expires and expire
@@ -239,77 +285,60 @@ class Unit:
 
     def rollback(self) -> None:
         """Roll back, drop the after-commit hooks, and run the after-rollback hooks. Blocks that were left open are over."""
-        self._depth = 0
+        self._blocks.clear()
         session = self._held.session
         if session is None:
-            self.transaction_ended(committed=False)
+            self.transaction_ended(committed=False, begun=False)
         else:
             session.rollback()
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether there is nothing to commit or to roll back: no transaction, no hook, no doom."""
-        return not self._held.in_transaction and self._doom is None and not self._hooks
 
     # -- what the session reports (SessionOwner) -----------------------------------------------------------------
 
     def check_demarcation(self, operation: str) -> None:
         """Refuse commit() and rollback() inside a block."""
-        if self._depth:
+        if self._blocks:
             raise DemarcationError(
-                f"session.{operation}() inside a transaction() or savepoint() block: the block decides about that,"
-                f" for all of the code in it. Instead of session.{operation}(), {_INSTEAD[operation]}."
+                f"session.{operation}() inside a {self._blocks[-1][0]}() block: the block decides about that, for all of"
+                f" the code in it. Instead of session.{operation}(), {_INSTEAD[operation]}{self.whereabouts}"
             )
 
     def transaction_begun(self) -> None:
-        self._lifecycle.begin()
-        self._held.tell_intent()
+        self._outcome.begin()
 
     def connection_begun(self, connection: Connection) -> None:
         forget_writes(connection)
-        self._held.connections.append(connection)
+        self._held.begun(connection)
+
+    def savepoint_begun(self, connection: Connection) -> None:
+        self._reading.joined(connection)
 
     def before_commit(self) -> None:
         self.check_demarcation("commit")
-        self._run_before_commit_hooks()
+        # Blocks in a hook join what is being committed.
+        self.enter_block("before_commit", None)
+        try:
+            self._outcome.run_before_commit_hooks()
+        finally:
+            self.leave_block()
         if any(has_failed(connection) for connection in self._held.connections):
             # Its COMMIT would be a rollback that reports success.
             self.doom("a statement failed in it, and the database has given up the transaction", asked=False)
-        if self._doom is not None:
-            self._doom.refuse()
-        self._lifecycle.begin()
-        if self._lifecycle.state is not State.COMMITTING:  # it is, where an earlier attempt to flush failed
-            self._lifecycle.move(State.COMMITTING)
-
-    def _run_before_commit_hooks(self) -> None:
-        # A hook may register another: go on until none is left. Blocks in a hook join what is being committed.
-        self.enter_block()
-        try:
-            while self._hooks is not None and self._hooks.before_commit and self._doom is None:
-                self._hooks.before_commit.pop(0).function()
-        except BaseException as error:
-            self.doom(f"a before_commit hook raised {type(error).__name__}", asked=False, cause=error)
-            raise
-        finally:
-            self.leave_block()
+        self._outcome.commit()
 
     def savepoint_rolled_back(self, savepoint: SessionTransaction) -> None:
-        if self._hooks is not None:
-            self._hooks.drop_within(savepoint)
-        if self._doom is not None and is_within(self._doom.savepoint, savepoint):
-            self._doom = None
-            self._lifecycle.move(State.ACTIVE)
+        self._outcome.savepoint_rolled_back(savepoint)
 
-    def transaction_ended(self, *, committed: bool) -> None:
-        self._held.connections.clear()
-        self._doom = None
-        self._lifecycle.begin()
-        if not committed:
-            self._lifecycle.move(State.ROLLING_BACK)
-        elif self._lifecycle.state is State.ACTIVE:
-            # `with session.begin():` ended over an open savepoint: SQLAlchemy announced no commit that we could tell.
-            self._lifecycle.move(State.COMMITTING)
-        self._lifecycle.move(State.COMMITTED if committed else State.ROLLED_BACK)
-        if self._hooks is not None:
-            due = self._hooks.take(committed=committed)
-            run_hooks(due, self._hook_scope, after="commit" if committed else "rollback")
+    def transaction_ended(self, *, committed: bool, begun: bool = True) -> None:
+        connections = list(self._held.connections)
+        self._held.ended()
+        if (committed and connections and not self.read_only) or any(map(has_committed, connections)):
+            self.note_commit_inside()
+        state = State.COMMITTED if committed else State.ROLLED_BACK
+        if not committed and any(map(outcome_is_unknown, connections)):
+            state = State.UNKNOWN
+        hooks = self._outcome.end(state)
+        if (begun or hooks) and state is not State.UNKNOWN:
+            announce(unit_committed if committed else unit_rolled_back, self.sender, unit=self)
+        has_committed_work = self.has_committed
+        run_hooks(hooks, self._hook_scope, after="commit" if committed else "rollback")
+        self.has_committed = has_committed_work  # what hooks commit is theirs

@@ -2,11 +2,12 @@
 
 from .dispatch import Dispatch
 from .nesting import join_nested_contexts
-from .policy import CommitPolicy, below_400, explicit_commit, is_answer
+from .policy import CommitPolicy, below_400, is_answer
 from .registry import Registry
-from .scope import Scope
+from .scope import IndependentTransaction, Scope
 from .streaming import AbandonedStreamWarning
 from .units import APP_STATE, EXTENSION, AppState, Units
+from .views import explicit_commit
 
 __all__ = [
     "APP_STATE",
@@ -15,6 +16,7 @@ __all__ = [
     "AppState",
     "CommitPolicy",
     "Dispatch",
+    "IndependentTransaction",
     "Registry",
     "Scope",
     "Units",

@@ -22,6 +22,7 @@ from flask.ctx import AppContext
 from werkzeug.wrappers import Response
 
 from ..transaction import Unit
+from .repeatable import RepeatableRequest
 
 __all__ = [
     "DISPATCHING",
@@ -73,14 +74,16 @@ class ContextState:
     Attributes:
         unit: the context's unit of work, once there is one.
         streaming: the body of a streamed response is being made in it, so whatever runs in it only reads.
+        repeatable: the request, where its view may be run again.
         stream: that response, where finding the context on a thread would mean that it was abandoned.
     """
 
-    __slots__ = ("stream", "streaming", "unit")
+    __slots__ = ("repeatable", "stream", "streaming", "unit")
 
     def __init__(self) -> None:
         self.unit: Unit | None = None
         self.streaming = False
+        self.repeatable: RepeatableRequest | None = None
         self.stream: weakref.ref[Response] | None = None
 
 

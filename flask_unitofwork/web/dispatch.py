@@ -30,12 +30,15 @@ from typing import Any
 
 from flask import Flask, request
 from flask.ctx import AppContext
+from tenacity import Retrying
 from werkzeug.wrappers import Response
 
+from ..database.intent import Intent
 from ..exceptions import DoomedError, LostWriteError
 from ..transaction import Unit
-from .context import DISPATCHING, STATE, current_context, peek_state, request_context
+from .context import DISPATCHING, STATE, current_context, peek_state, request_context, state_of
 from .policy import is_answer
+from .repeatable import RepeatableRequest
 from .streaming import close_abandoned, mark_streaming
 from .units import AppState, Units
 
@@ -95,11 +98,13 @@ class Dispatch:
             return original(environ, start_response)
 
     def _preprocess_request(self, original: Wrapped) -> Wrapped:
+        units = self._units
+
         def preprocess_request() -> Any:
             context: Any = request_context()
             context._unitofwork_dispatching = True  # DISPATCHING: setattr() would take three times as long
             try:
-                value = original()
+                value = self._preprocess_repeatable(original, context) if units.anything_repeats else original()
                 return value if value is None else self._returned(value)
             except BaseException as error:
                 self._passed(error)
@@ -114,7 +119,10 @@ class Dispatch:
                 return value if getattr(request_context(), STATE, None) is None else self._returned(value)
             except BaseException as error:
                 self._passed(error)
-                raise
+                repeatable = self._repeatable(error)
+                if repeatable is None:
+                    raise
+                return self._run_again(dispatch_request, error, repeatable)
 
         return dispatch_request
 
@@ -173,6 +181,44 @@ class Dispatch:
 
         return do_teardown_appcontext
 
+    # -- running a view again ---------------------------------------------------------------------------------------
+
+    def _preprocess_repeatable(self, original: Wrapped, context: AppContext) -> Any:
+        """What ``before_request`` functions answer; their request is kept so that its view can be run again."""
+        attempts = self._units.attempts(self._app)
+        if attempts == 1:
+            return original()
+        state = state_of(context)
+        state.repeatable = RepeatableRequest(attempts)
+        value = original()
+        if value is None:
+            state.repeatable.remember(state.unit)
+        return value
+
+    def _repeatable(self, error: BaseException) -> RepeatableRequest | None:
+        """The request, if its view, which failed with *error* and has been rolled back, may be run again."""
+        state = peek_state(request_context())
+        if state is None or state.repeatable is None or not isinstance(error, Exception):
+            return None
+        return state.repeatable if state.repeatable.may_run_again(state.unit, error) else None
+
+    def _run_again(self, dispatch_request: Wrapped, first: BaseException, repeatable: RepeatableRequest) -> Any:
+        """Run the view until it succeeds, its attempts are used up, or it fails with what does not ask for another."""
+        unit, repetition = repeatable.repetition.unit, repeatable.repetition
+        assert unit is not None
+        repeatable.running = True
+        for attempt in Retrying(**repetition.policy):
+            with attempt:
+                if attempt.retry_state.attempt_number == 1:
+                    raise first
+                repeatable.rewind()
+                unit.begin_attempt(attempt.retry_state.attempt_number)
+                unit.intend_as(self._units.view_intent(self._app))
+                value = dispatch_request()
+                repetition.succeeded()
+                return value
+        raise AssertionError("tenacity ends with a value or an exception")
+
     # -- what becomes of the unit -----------------------------------------------------------------------------------
 
     def _returned(self, value: Any) -> Any:
@@ -182,12 +228,17 @@ class Dispatch:
             return value
         response = self._app.make_response(value)
         self._settle(unit, response)
+        # What the view's decorators ask for is for the view; what comes after it may write.
+        unit.intend_as(self._units.method_intent())
         return response
 
     def _passed(self, error: BaseException) -> None:
         """*error* passes on its way to error handlers, ours or those that an extension has put around them."""
         if not is_answer(error):
             self._fail()
+            unit = _unit_of_request()
+            if unit is not None:
+                unit.intend_as(self._units.method_intent())
 
     def _settle(self, unit: Unit, response: Response) -> None:
         """Commit or roll back, as the policy says of *response*. Explicit units are left to the code."""
@@ -229,7 +280,7 @@ class Dispatch:
         """The response leaves now, and its body is made while it does: from here on the request only reads."""
         state = mark_streaming(context, response, preserved="werkzeug.debug.preserve_context" in request.environ)
         if state.unit is not None:
-            state.unit.forbid_writes()
+            state.unit.intend_as(Intent(read_only=True))
 
     def _report_lost_work(self, unit: Unit) -> None:
         message = (
@@ -254,6 +305,9 @@ class Dispatch:
 
     def _leave(self, context: AppContext, *, failed: bool) -> None:
         """The context ends, and with it its unit."""
+        state = state_of(context)
+        if state.repeatable is not None:
+            state.repeatable.close()
         try:
             self._units.leave(context, failed=failed)
         except Exception:

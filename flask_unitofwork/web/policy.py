@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Protocol, TypeGuard, TypeVar
+from typing import Any, Protocol, TypeGuard
 
-from flask import Flask, Request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
-__all__ = ["CommitPolicy", "below_400", "commits_explicitly", "explicit_commit", "is_answer"]
-
-_EXPLICIT: Final = "_unitofwork_explicit_commit"
-
-V = TypeVar("V")
+__all__ = ["CommitPolicy", "below_400", "is_answer"]
 
 
 class CommitPolicy(Protocol):
@@ -39,29 +34,3 @@ def is_answer(error: BaseException) -> TypeGuard[HTTPException]:
         return False
     code = error.code if error.response is None else error.response.status_code
     return code is not None and code < 400
-
-
-def explicit_commit(view: V) -> V:
-    """Turn commit on success off for one view: only what its code commits is kept.
-
-    Goes on a view function, a method of a ``MethodView``, or a ``View`` class.
-
-    Example:
-        >>> @explicit_commit
-        ... def import_prices():
-        ...     ...
-    """
-    setattr(view, _EXPLICIT, True)
-    return view
-
-
-def commits_explicitly(app: Flask, request: Request) -> bool:
-    """Whether the view of *request* is marked with `explicit_commit`."""
-    view = app.view_functions.get(request.endpoint or "")
-    if view is None:
-        return False
-    view_class = getattr(view, "view_class", None)
-    method = getattr(view_class, request.method.lower(), None)
-    if method is None and request.method == "HEAD":
-        method = getattr(view_class, "get", None)  # as Flask's MethodView does
-    return any(getattr(part, _EXPLICIT, False) for part in (view, view_class, method))

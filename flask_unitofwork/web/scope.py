@@ -1,23 +1,24 @@
-"""``uow.scope()``: a unit of work of its own, anywhere: in a thread, a job, a script, or inside another unit."""
+"""Units of work of their own: in a thread, a job, a script, or inside another unit."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 from flask import Flask
 from flask.ctx import AppContext
 
+from ..database.intent import Intent
 from ..exceptions import DemarcationError, OutsideScopeError
 from ..session import Session
-from ..transaction import Block, Unit, settle
+from ..transaction import Block, TransactionOptions, Unit, settle
 from .context import InnerScope, current_context, inner_scope
 from .policy import is_answer
 from .units import Units
 
-__all__ = ["Scope"]
+__all__ = ["IndependentTransaction", "Scope"]
 
 logger = logging.getLogger("flask_unitofwork")
 
@@ -37,9 +38,15 @@ class Scope(Block):
         units: where units come from.
         apps: the apps that the UnitOfWork knows; a single one need not be named.
         app: the app to work for; by default the current one.
+        options: what it asks of its transaction.
     """
 
-    def __init__(self, units: Units, apps: Callable[[], Iterable[Flask]], app: Flask | None = None) -> None:
+    kind: ClassVar[str] = "scope"
+
+    def __init__(
+        self, units: Units, apps: Callable[[], Iterable[Flask]], app: Flask | None, options: TransactionOptions
+    ) -> None:
+        super().__init__(options)
         self._units = units
         self._apps = apps
         self._app = app
@@ -48,19 +55,21 @@ class Scope(Block):
         self._inner: InnerScope | None = None
 
     def again(self) -> Self:
-        return type(self)(self._units, self._apps, self._app)
+        return type(self)(self._units, self._apps, self._app, self.options)
 
     def __enter__(self) -> Session:
         if self._unit is not None:
-            raise DemarcationError("This scope() block is already in use. Write uow.scope() at each with.")
+            raise DemarcationError(f"This {self.kind}() block is already in use. Write uow.{self.kind}() at each with.")
+        self.check_use()
         context = self._context()
         try:
-            outer = self._units.peek()
-            unit = self._units.make(context.app, managed=lambda: True, writes=_is_alone(outer), outer=outer)
+            unit = self._make_unit(context)
             session = unit.session
+            unit.route(self.options.bind)
         except BaseException:
             self._pop(None)
             raise
+        self.begin_attempt(unit)
         self._unit = unit
         self._inner = InnerScope(context, unit, inner_scope.get())
         inner_scope.set(self._inner)
@@ -81,6 +90,17 @@ class Scope(Block):
         finally:
             self._leave()
             self._pop(exc)
+
+    def _make_unit(self, context: AppContext) -> Unit:
+        outer = self._units.around() if self._pushed is None else None
+        options = self.options
+        intent = Intent(
+            writes=not options.read_only and _is_alone(outer),
+            read_only=bool(options.read_only),
+            isolation_level=options.isolation_level,
+            timeout=options.timeout,
+        )
+        return self._units.make(context.app, managed=lambda: True, intent=intent, outer=outer)
 
     def _context(self) -> AppContext:
         context = current_context()
@@ -111,6 +131,18 @@ class Scope(Block):
         pushed, self._pushed = self._pushed, None
         if pushed is not None:
             pushed.pop(exc)
+
+
+class IndependentTransaction(Scope):
+    """A transaction beside the one in progress: with its own session and connection, committed whatever becomes of it."""
+
+    kind: ClassVar[str] = "independent_transaction"
+
+    def _only_app(self) -> Flask:
+        raise OutsideScopeError(
+            "independent_transaction() stands beside a unit of work, and there is none here: no request, no app context."
+            " In a thread, a job or a script, write: with uow.scope(app): …"
+        )
 
 
 def _is_alone(outer: Unit | None) -> bool:

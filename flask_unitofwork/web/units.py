@@ -14,6 +14,7 @@ from sqlalchemy.orm import sessionmaker
 
 from ..config import Settings
 from ..database import Engines
+from ..database.intent import NO_INTENT, Intent
 from ..exceptions import NotInitializedError, OutsideScopeError
 from ..session import Attachment, Router, Session, attach
 from ..transaction import Unit
@@ -26,7 +27,8 @@ from .context import (
     peek_state,
     state_of,
 )
-from .policy import CommitPolicy, commits_explicitly
+from .policy import CommitPolicy
+from .views import demarcation_of_request
 
 __all__ = ["AppState", "Units"]
 
@@ -35,6 +37,7 @@ logger = logging.getLogger("flask_unitofwork")
 EXTENSION: Final = "unitofwork"
 APP_STATE: Final = "unitofwork.state"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+WRITES: Final = Intent(writes=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +71,15 @@ class Units:
     Args:
         owner: the UnitOfWork that the apps were given to.
         hook_scope: makes the scope that a hook of an app runs in.
+
+    Attributes:
+        anything_repeats: somebody asked for more than one attempt, for all requests of an app or for one view.
     """
 
     def __init__(self, owner: object, hook_scope: Callable[[Flask], AbstractContextManager[object]]) -> None:
         self._owner = owner
         self._hook_scope = hook_scope
+        self.anything_repeats = False
 
     def app_state(self, app: Flask) -> AppState:
         """What *app* was initialised with.
@@ -127,13 +134,30 @@ class Units:
         state = peek_state(context)
         return None if state is None else state.unit
 
+    def around(self) -> Unit | None:
+        """The unit that one is about to be opened inside of, or None.
+
+        A request that may be run again has one in any case, to know what has been committed inside of it.
+        """
+        unit, context = self.peek(), current_context()
+        if unit is None and context is not None:
+            state = peek_state(context)
+            if state is not None and state.repeatable is not None:
+                return self._begin(context)
+        return unit
+
+    def attempts(self, app: Flask) -> int:
+        """How often the view of the request in progress may run."""
+        options = demarcation_of_request(app, request).options
+        return max(self.app_state(app).settings.attempts, 1 if options is None else options.attempts)
+
     def make(
         self,
         app: Flask,
         *,
         managed: Callable[[], bool],
-        writes: bool = False,
-        read_only: bool = False,
+        intent: Intent = NO_INTENT,
+        repeats: bool = False,
         outer: Unit | None = None,
     ) -> Unit:
         """A new unit on the databases of *app*. The arguments are those of `Unit`."""
@@ -141,9 +165,10 @@ class Units:
             self.app_state(app).make_session,
             lambda: self._hook_scope(app),
             managed=managed,
-            writes=writes,
-            read_only=read_only,
+            intent=intent,
+            repeats=repeats,
             outer=outer,
+            sender=app,
         )
 
     def _begin(self, context: AppContext) -> Unit:
@@ -152,14 +177,30 @@ class Units:
         state.unit = self.make(
             app,
             managed=lambda: getattr(owner, DISPATCHING, False) and self.commits_on_success(app),
-            writes=dispatching and request.method not in SAFE_METHODS,
-            read_only=state.streaming,
+            intent=self.view_intent(app) if dispatching else Intent(read_only=state.streaming),
+            repeats=state.repeatable is not None,
         )
         return state.unit
 
+    def view_intent(self, app: Flask) -> Intent:
+        """What the request in progress means to do, as far as its method and its view's decorators tell."""
+        options = demarcation_of_request(app, request).options
+        if options is None:
+            return self.method_intent()
+        return Intent(
+            writes=not options.read_only,
+            read_only=bool(options.read_only),
+            isolation_level=options.isolation_level,
+            timeout=options.timeout,
+        )
+
+    def method_intent(self) -> Intent:
+        """What the request in progress means to do, as far as its method tells."""
+        return NO_INTENT if request.method in SAFE_METHODS else WRITES
+
     def commits_on_success(self, app: Flask) -> bool:
         """Whether the request in progress is committed by its success."""
-        return self.app_state(app).settings.commit == "success" and not commits_explicitly(app, request)
+        return self.app_state(app).settings.commit == "success" and not demarcation_of_request(app, request).explicit
 
     def leave(self, context: AppContext, *, failed: bool = False) -> None:
         """The end of *context*: close its unit, whatever state it is in.

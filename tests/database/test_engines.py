@@ -16,7 +16,9 @@ from sqlalchemy.pool import NullPool, StaticPool
 
 from flask_unitofwork.config import Settings
 from flask_unitofwork.database import Engines
-from flask_unitofwork.exceptions import ConfigurationError, ReadOnlyError, UnknownBindError
+from flask_unitofwork.database.intent import Intent
+from flask_unitofwork.database.transactions import begin_as
+from flask_unitofwork.exceptions import ConfigurationError, UnknownBindError
 from tests.conftest import Outside
 from tests.database.conftest import MakeEngines
 
@@ -64,90 +66,13 @@ def test_an_unknown_name_is_an_error_that_names_the_known_ones(make_engines: Mak
     assert "audits" not in engines
     assert engines.get("audits") is None
     with pytest.raises(UnknownBindError):
-        engines.view("audits")
+        engines["audits"]
 
 
 def test_making_engines_opens_no_connection(make_engines: MakeEngines) -> None:
     nobody_listens = "postgresql+psycopg://nobody@127.0.0.1:1/nothing"
 
     assert make_engines(nobody_listens)["default"].url.port == 1
-
-
-# -- views -----------------------------------------------------------------------------------------------------------
-
-
-def test_a_view_is_one_object_for_the_same_intent(database_url: str, make_engines: MakeEngines) -> None:
-    engines = make_engines(database_url)
-
-    assert engines.view() is engines["default"]
-    assert engines.view(write=True) is engines.view("default", write=True)
-    assert engines.view(read_only=True) is engines.view(read_only=True)
-    assert engines.view(read_only=True) is not engines["default"]
-
-
-def test_a_view_uses_the_connections_of_its_engine(database_url: str, make_engines: MakeEngines) -> None:
-    engines = make_engines(database_url)
-
-    assert engines.view(write=True).pool is engines["default"].pool
-    assert engines.view(read_only=True).pool is engines["default"].pool
-    engines.dispose()
-    assert engines.view(write=True).pool is engines["default"].pool
-
-
-def test_meaning_to_write_and_being_read_only_is_a_contradiction(make_engines: MakeEngines) -> None:
-    with pytest.raises(ValueError, match=r"choose write=True or read_only=True"):
-        make_engines("sqlite://").view(write=True, read_only=True)
-
-
-def test_a_read_only_view_refuses_to_write_and_says_so(database_url: str, make_engines: MakeEngines) -> None:
-    engines = make_engines(database_url)
-    with engines["default"].begin() as connection:
-        connection.execute(text("CREATE TABLE product (name VARCHAR(20))"))
-
-    with engines.view(read_only=True).connect() as connection:
-        assert connection.scalars(text("SELECT name FROM product")).all() == []
-        with pytest.raises(ReadOnlyError) as raised:
-            connection.execute(text("INSERT INTO product VALUES ('tea')"))
-        assert connection.scalars(text("SELECT name FROM product")).all() == []
-
-    assert str(raised.value) == (
-        "This unit of work is read-only, and this statement writes or locks: INSERT INTO product VALUES ('tea')."
-        " Write where the unit may, such as in a scope() of its own."
-    )
-
-
-def test_a_read_only_view_shows_the_beginning_of_a_long_statement(make_engines: MakeEngines) -> None:
-    with (
-        make_engines("sqlite://").view(read_only=True).connect() as connection,
-        pytest.raises(ReadOnlyError, match=r"CREATE TABLE product \(a, (a, )+a?,?…") as raised,
-    ):
-        connection.execute(text("CREATE TABLE\n  product (" + "a, " * 100 + "z)"))
-    assert len(str(raised.value)) < 300
-
-
-def test_the_engine_beside_a_read_only_view_still_writes(make_engines: MakeEngines) -> None:
-    engines = make_engines("sqlite://")
-    engines.view(read_only=True)
-
-    with engines["default"].begin() as connection:
-        connection.execute(text("CREATE TABLE product (name)"))
-
-
-def test_threads_that_ask_at_once_get_the_same_view(make_engines: MakeEngines) -> None:
-    engines = make_engines("sqlite://")
-    start = threading.Barrier(8)
-    views: list[Engine] = []
-
-    def ask() -> None:
-        start.wait()
-        views.append(engines.view(read_only=True))
-
-    threads = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(set(views)) == 1
 
 
 # -- other kinds of databases ----------------------------------------------------------------------------------------
@@ -166,7 +91,6 @@ def test_a_kind_of_database_without_defaults_works_as_create_engine_makes_it(
     dialects.registry.register("shopdb", __name__, "ShopDialect")
     engines = make_engines(f"shopdb:///{tmp_path}/shop.db")
 
-    assert engines.view(write=True) is engines["default"]
     with engines["default"].connect() as connection:
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar_one() == 0
 
@@ -327,9 +251,9 @@ def test_hundreds_of_apps_leave_nothing_behind(database_url: str) -> None:
 
 def use_engines(settings: Settings) -> None:
     engines = Engines(settings)
-    with engines.view(write=True).connect() as connection:
+    with engines["default"].connect() as connection:
+        begin_as(connection, Intent(writes=True))
         connection.scalar(select(1))
-    engines.view(read_only=True)
     engines.dispose()
 
 

@@ -14,6 +14,8 @@ from sqlalchemy.exc import IntegrityError, OperationalError, PendingRollbackErro
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from flask_unitofwork.database import Engines
+from flask_unitofwork.database.intent import Intent
+from flask_unitofwork.database.transactions import begin_as
 from tests.conftest import Outside
 from tests.database.conftest import MakeEngines
 from tests.database.test_sqlite import A_LONG_TIME
@@ -193,13 +195,13 @@ def test_vacuum_attach_and_pragma_run_outside_a_transaction(engine: Engine) -> N
 
 def test_what_a_unit_that_means_to_write_has_read_does_not_change_before_it_writes(engines: Engines) -> None:
     workers, rounds = 8, 12
-    writing = engines.view(write=True)
     start = Barrier(workers)
 
     def take_one_more(_worker: int) -> None:
         start.wait()
         for _ in range(rounds):
-            with writing.begin() as connection:
+            with engines["default"].begin() as connection:
+                begin_as(connection, Intent(writes=True))
                 amount = connection.scalar(select(STOCK.c.amount))
                 assert amount is not None
                 connection.execute(STOCK.update().values(amount=amount + 1))
@@ -211,7 +213,8 @@ def test_what_a_unit_that_means_to_write_has_read_does_not_change_before_it_writ
 
 
 def test_a_unit_that_means_to_write_may_write_nothing(engines: Engines) -> None:
-    with engines.view(write=True).connect() as connection:
+    with engines["default"].connect() as connection:
+        begin_as(connection, Intent(writes=True))
         connection.scalar(select(STOCK.c.amount))
 
     with engines["default"].begin() as connection:

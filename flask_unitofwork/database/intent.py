@@ -1,0 +1,46 @@
+"""What a transaction is for: decided by a unit of work, carried out by the database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+__all__ = ["INTENT", "ISOLATION_LEVELS", "NO_INTENT", "REFUSES_WRITES", "Intent", "IsolationLevel"]
+
+IsolationLevel = Literal["READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
+
+ISOLATION_LEVELS: Final[tuple[IsolationLevel, ...]] = get_args(IsolationLevel)
+"""SQL's isolation levels, weakest first. A database may give more than is asked, never less."""
+
+INTENT: Final = "unitofwork_intent"
+"""Where a connection (``Connection.info``) has the intent of the transaction in progress."""
+
+
+REFUSES_WRITES: Final = "unitofwork_refuses_writes"
+"""Where a connection has whether a statement that writes is refused before it is sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """What a transaction is for.
+
+    Attributes:
+        writes: it means to write, so that a database with one writer gives it its turn at the first statement.
+        read_only: the database refuses writes, and a statement that writes raises `ReadOnlyError` before it is sent.
+        isolation_level: how much it may see of others; None for the database's default.
+        timeout: seconds that one statement may take; None for the limit that the app configured, if any.
+    """
+
+    writes: bool = False
+    read_only: bool = False
+    isolation_level: IsolationLevel | None = None
+    timeout: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.writes and self.read_only:
+            raise ValueError(
+                "a transaction cannot mean to write and be read-only: choose writes=True or read_only=True"
+            )
+
+
+NO_INTENT: Final = Intent()

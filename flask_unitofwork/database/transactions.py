@@ -1,0 +1,89 @@
+"""Telling a database what the transaction that has begun on a connection is for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from . import mysql, postgresql, sqlite
+from .intent import INTENT, NO_INTENT, REFUSES_WRITES, Intent
+
+__all__ = ["amend_intent", "begin_as", "end_as", "forget_intents", "permit_writes", "refuse_writes"]
+
+_Tell = Callable[[Connection, Intent], None]
+
+_BEGIN: Final[Mapping[str, _Tell]] = {
+    "sqlite": sqlite.begin_as,
+    "postgresql": postgresql.begin_as,
+    "mysql": mysql.begin_as,
+    "mariadb": mysql.begin_as,
+}
+
+
+def begin_as(connection: Connection, intent: Intent) -> Intent:
+    """A transaction has begun on *connection*, and no statement has run in it: let it be as *intent* says.
+
+    Where the connection is in a transaction already, of which a savepoint stands for this one (as in an isolated test),
+    the isolation level stays what it is.
+
+    Returns:
+        The intent that the connection had before, for `end_as`.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: the database does not know the isolation level, or does not answer.
+    """
+    before: Intent = connection.info.get(INTENT, NO_INTENT)
+    connection.info[INTENT] = intent
+    connection.info[REFUSES_WRITES] = intent.read_only
+    if (intent.read_only or intent.isolation_level or intent.timeout) and connection.dialect.name in _BEGIN:
+        _BEGIN[connection.dialect.name](connection, intent)
+    return before
+
+
+def amend_intent(connection: Connection, intent: Intent) -> None:
+    """The transaction on *connection* goes on, but for *intent*: what is sent from now on counts as that."""
+    connection.info[INTENT] = intent
+
+
+def end_as(connection: Connection, before: Intent) -> None:
+    """The transaction on *connection* is over; the one around it, if any, was for *before*.
+
+    A connection that went back to its pool has forgotten already.
+    """
+    if connection.closed or connection.invalidated:
+        return
+    if connection.info.get(REFUSES_WRITES) and not before.read_only:
+        permit_writes(connection)
+    connection.info[INTENT] = before
+
+
+def forget_intents(engine: Engine) -> None:
+    """From now on let connections of *engine* forget, when they go back to their pool, what they were last for."""
+    event.listen(engine, "checkin", _forget)
+
+
+def _forget(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info.pop(INTENT, None)
+    record.info.pop(REFUSES_WRITES, None)
+
+
+def refuse_writes(connection: Connection) -> None:
+    """From now on, until its savepoint ends, let the database refuse writes on *connection*, where it can.
+
+    PostgreSQL forgets that by itself at the end of the savepoint.
+    """
+    connection.info[REFUSES_WRITES] = True
+    if connection.dialect.name == "sqlite":
+        sqlite.refuse_writes(connection)
+    elif connection.dialect.name == "postgresql":
+        postgresql.refuse_writes(connection)
+
+
+def permit_writes(connection: Connection) -> None:
+    """Undo `refuse_writes`, where the database does not do that by itself."""
+    connection.info[REFUSES_WRITES] = False
+    if connection.dialect.name == "sqlite":
+        sqlite.permit_writes(connection)

@@ -1,0 +1,40 @@
+"""A function whose work is committed when it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from ..exceptions import DemarcationError
+from .demarcation import DurableBlock, Succeeds
+from .options import TransactionOptions
+from .unit import Unit
+
+__all__ = ["Durable"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Durable:
+    """Decorates functions whose work is committed when they return.
+
+    Args:
+        current: gives the unit in progress.
+        succeeds: which exceptions count as success.
+        options: what each asks of its transaction.
+
+    Raises:
+        DemarcationError: it would be read-only, and have nothing to commit.
+    """
+
+    def __init__(self, current: Callable[[], Unit], succeeds: Succeeds, options: TransactionOptions) -> None:
+        if options.read_only:
+            raise DemarcationError(
+                "durable and read_only contradict each other: there would be nothing to commit. Write @uow.read_only()."
+            )
+        self._block = DurableBlock(current, succeeds, options)
+
+    def __call__(self, function: F) -> F:
+        """Run *function* as a transaction of its own, each time it is called."""
+        decorated: Any = self._block(function)
+        return decorated  # type: ignore[no-any-return]

@@ -1,0 +1,82 @@
+"""What a view says of its own unit of work, by its decorators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from flask import Flask, Request
+
+from ..transaction import TransactionOptions, declaration_of
+
+__all__ = ["ViewDemarcation", "demarcation_of_request", "explicit_commit", "marks_explicit_commit", "parts_of_view"]
+
+_EXPLICIT: Final = "_unitofwork_explicit_commit"
+
+# Blocks around a view that are the request's transaction, rather than one of their own.
+_WHOLE: Final = frozenset({"transaction", "read_only"})
+
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class ViewDemarcation:
+    """What the view of a request says.
+
+    Attributes:
+        explicit: it is marked with `explicit_commit`.
+        options: what the block around it asks for; None where there is none.
+    """
+
+    explicit: bool = False
+    options: TransactionOptions | None = None
+
+
+_SAYS_NOTHING: Final = ViewDemarcation()
+
+
+def explicit_commit(view: V) -> V:
+    """Turn commit on success off for one view: only what its code commits is kept.
+
+    Goes on a view function, a method of a ``MethodView``, or a ``View`` class.
+
+    Example:
+        >>> @explicit_commit
+        ... def import_prices():
+        ...     ...
+    """
+    setattr(view, _EXPLICIT, True)
+    return view
+
+
+def marks_explicit_commit(part: object) -> bool:
+    """Whether *part* (a view function, a ``View`` class or a method of one) is marked with `explicit_commit`."""
+    return bool(getattr(part, _EXPLICIT, False))
+
+
+def demarcation_of_request(app: Flask, request: Request) -> ViewDemarcation:
+    """What the view of *request* says."""
+    view = app.view_functions.get(request.endpoint or "")
+    if view is None:
+        return _SAYS_NOTHING
+    parts = list(parts_of_view(view, request.method))
+    declarations = (declaration_of(part) for part in parts)
+    options = (one.options for one in declarations if one is not None and one.kind in _WHOLE)
+    return ViewDemarcation(any(map(marks_explicit_commit, parts)), next(options, None))
+
+
+def parts_of_view(view: Any, method: str) -> Iterator[object]:
+    """What may be decorated of *view*, where it answers *method*: its function, its class and the class's method."""
+    yield view
+    view_class = getattr(view, "view_class", None)
+    if view_class is None:
+        return
+    yield view_class
+    handler = getattr(view_class, method.lower(), None)
+    if handler is None and method == "HEAD":
+        handler = getattr(view_class, "get", None)  # as Flask's MethodView does
+    if handler is None:
+        handler = getattr(view_class, "dispatch_request", None)
+    if handler is not None:
+        yield handler
