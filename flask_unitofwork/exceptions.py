@@ -11,6 +11,7 @@ line to write instead::
      ├── UnknownBindError            a database name that nobody configured
      ├── DemarcationError            a commit or a block where the demarcation in force forbids it
      │    └── DoomedError            a commit of a unit that can only be rolled back
+     ├── UnknownCommitError          a commit whose answer was lost: nobody knows its outcome
      ├── ReadOnlyError               a write where only reads are allowed
      ├── LostWriteError              a success that would discard work
      └── PaginationError             a page, size or bookmark that cannot be served
@@ -30,6 +31,7 @@ __all__ = [
     "ReadOnlyError",
     "UnitOfWorkError",
     "UnknownBindError",
+    "UnknownCommitError",
 ]
 
 
@@ -68,6 +70,14 @@ class DoomedError(DemarcationError):
     """The unit can only be rolled back, and was about to be committed.
 
     The message names the place that doomed it; ``__cause__`` is the exception that did, where there was one.
+    """
+
+
+class UnknownCommitError(UnitOfWorkError):
+    """The connection was lost after COMMIT was sent and before its answer came: the work may be committed, or not.
+
+    Raised where the database cannot tell afterwards, or could not be reached. It is not retried, and no hooks run.
+    ``__cause__`` is the driver's error.
     """
 
 

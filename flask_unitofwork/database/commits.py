@@ -1,0 +1,152 @@
+"""COMMIT whose answer was lost: the one moment at which nobody knows whether the work was done.
+
+Note: what is asked before COMMIT
+    Only the server can tell afterwards, and only about a transaction whose id is known. So a unit that has written
+    on PostgreSQL asks for its id right before COMMIT. It costs such a unit one round trip of the five or more that it
+    makes, and it buys that a lost answer is neither work done twice nor work lost. Who only reads asks nothing.
+
+Note: what counts as the unit's
+    Connections that code takes from an engine itself are left to SQLAlchemy. A unit's are known by the intent that is
+    noted on them (`begin_as`).
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+from weakref import WeakSet
+
+from sqlalchemy import Connection, Engine, ExceptionContext, event
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.pool import PoolProxiedConnection
+
+from ..exceptions import UnknownCommitError
+from .fork import _HOLDER
+from .intent import INTENT
+from .postgresql_outcome import Fate, TransactionMark, fate_of, mark_of, tells_fates
+from .written import has_written
+
+__all__ = ["has_committed", "outcome_is_unknown", "watch_commits"]
+
+logger = logging.getLogger("flask_unitofwork")
+
+# Whose COMMIT goes over no wire that could be cut.
+_IN_PROCESS: Final = frozenset({"sqlite"})
+
+_committed: Final[WeakSet[Connection]] = WeakSet()
+_unknown: Final[WeakSet[Connection]] = WeakSet()
+
+
+def has_committed(connection: Connection) -> bool:
+    """Whether the unit's COMMIT on *connection*, which may be closed by now, succeeded, and the unit was not read-only.
+
+    On a connection that outlives its units, that is said until the next COMMIT is tried.
+    """
+    return connection in _committed
+
+
+def outcome_is_unknown(connection: Connection) -> bool:
+    """Whether the unit's COMMIT on *connection*, which may be closed by now, may or may not have happened."""
+    return connection in _unknown
+
+
+def watch_commits(engine: Engine, name: str) -> None:
+    """From now on find out what became of each unit's COMMIT on *engine* whose answer is lost.
+
+    Where the server says that it happened, it did, and nobody notices. Where it did not, SQLAlchemy raises what it
+    always does when a connection is lost. Where nobody knows, `UnknownCommitError` is raised.
+
+    Why the dialect's method is replaced: SQLAlchemy's "commit" event comes before COMMIT and cannot see its failure,
+    and an engine with a listener of it runs every statement slower.
+
+    Args:
+        engine: not yet in use.
+        name: the bind's name, for messages.
+    """
+    dialect = engine.dialect
+    send = dialect.do_commit
+
+    def do_commit(proxied: PoolProxiedConnection) -> None:
+        connection = _unit_connection(proxied)
+        if connection is None:
+            send(proxied)
+            return
+        _committed.discard(connection)
+        _unknown.discard(connection)
+        read_only = connection.info[INTENT].read_only
+        mark = None
+        doubtful = has_written(connection) and dialect.name not in _IN_PROCESS
+        if doubtful and tells_fates(dialect):
+            mark = mark_of(proxied)
+            doubtful = mark is not None
+        try:
+            send(proxied)
+        except BaseException as error:
+            if not doubtful or _is_answer(error, dialect, proxied):
+                raise
+            _settle(error, connection, mark, name)
+        if not read_only:
+            _committed.add(connection)
+
+    replaced: Any = dialect
+    replaced.do_commit = do_commit
+    event.listen(engine, "handle_error", _drop_connection)
+
+
+def _unit_connection(proxied: PoolProxiedConnection) -> Connection | None:
+    """The Connection on which a unit uses *proxied*; None where it is not a unit that does, or has sent nothing."""
+    info = proxied.info
+    if INTENT not in info:
+        return None
+    reference = info.get(_HOLDER)
+    # What is noted may be who used it before.
+    connection: Connection | None = None if reference is None else reference()
+    if connection is None or connection.closed or connection.invalidated or connection.connection is not proxied:
+        return None
+    return connection
+
+
+def _is_answer(error: BaseException, dialect: Dialect, proxied: PoolProxiedConnection) -> bool:
+    """Whether *error* is the database's word that it did not commit."""
+    driver: Any = dialect.loaded_dbapi
+    if not isinstance(error, driver.Error):
+        return False
+    origin: Any = error
+    return not dialect.is_disconnect(origin, proxied, None)
+
+
+def _settle(error: BaseException, connection: Connection, mark: TransactionMark | None, name: str) -> None:
+    """COMMIT failed with *error*, which is no answer: return if it happened nevertheless, and raise if not."""
+    _unknown.add(connection)
+    driver: Any = connection.dialect.loaded_dbapi
+    if not isinstance(error, driver.Error):
+        # Somebody wants out: Ctrl-C, or a time limit of what runs the app. This is no time to ask questions.
+        raise error
+    fate = Fate.UNKNOWN if mark is None else fate_of(mark, connection.engine)
+    if fate is Fate.UNKNOWN:
+        raise UnknownCommitError(_message(name, was_asked=mark is not None)) from error
+    _unknown.discard(connection)
+    if fate is Fate.ROLLED_BACK:
+        raise error
+    logger.warning("The answer to COMMIT on %r was lost; the database says that it was committed.", name)
+    connection.invalidate(error)
+
+
+def _message(name: str, *, was_asked: bool) -> str:
+    asked = (
+        "PostgreSQL could not be asked in time what became of it, or has crashed since"
+        if was_asked
+        else "This database cannot tell afterwards; PostgreSQL 15 and later usually can"
+    )
+    return (
+        f"The connection to the database {name!r} was lost after COMMIT was sent and before its answer came, so nobody"
+        " knows whether the work was committed: to repeat it may do it twice, to give it up may lose it."
+        f" {asked}. Before you repeat the work, look in the database whether it is there,"
+        " and give it something to look for, such as a unique key that the client chooses."
+    )
+
+
+def _drop_connection(failure: ExceptionContext) -> None:
+    """The error is not the driver's, so SQLAlchemy does not see by itself that the connection is lost."""
+    if isinstance(failure.original_exception, UnknownCommitError):
+        failure.is_disconnect = True
