@@ -78,14 +78,22 @@ class Outcome:
             self.condemn(Doom(f"a before_commit hook raised {type(error).__name__}", asked=False, cause=error))
             raise
 
-    def commit(self) -> None:
-        """The commit begins.
+    def check_doom(self) -> None:
+        """Refuse to commit what is doomed.
 
         Raises:
             DoomedError: the unit can only be rolled back.
         """
         if self.doom is not None:
             self.doom.refuse()
+
+    def commit(self) -> None:
+        """The commit begins.
+
+        Raises:
+            DoomedError: the unit can only be rolled back.
+        """
+        self.check_doom()
         self._lifecycle.begin()
         if self.state is not State.COMMITTING:  # it is, where an earlier attempt to flush failed
             self._lifecycle.move(State.COMMITTING)

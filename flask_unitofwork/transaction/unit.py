@@ -295,12 +295,15 @@ class Unit:
     # -- what the session reports (SessionOwner) -----------------------------------------------------------------
 
     def check_demarcation(self, operation: str) -> None:
-        """Refuse commit() and rollback() inside a block."""
+        """Refuse commit() and rollback() inside a block, and any commit of what is doomed."""
         if self._blocks:
             raise DemarcationError(
                 f"session.{operation}() inside a {self._blocks[-1][0]}() block: the block decides about that, for all of"
                 f" the code in it. Instead of session.{operation}(), {_INSTEAD[operation]}{self.whereabouts}"
             )
+        if operation == "commit":
+            # Before SQLAlchemy looks: where a flush failed it would complain of that, and not of what was done about it.
+            self._outcome.check_doom()
 
     def transaction_begun(self) -> None:
         self._outcome.begin()

@@ -62,6 +62,7 @@ class Dispatch:
         self._app = app
         self._state = state
         self._units = units
+        self._reported: set[str | None] = set()
 
     def install(self) -> None:
         """Wrap the app's methods."""
@@ -290,7 +291,10 @@ class Dispatch:
         )
         if self._app.debug or self._app.testing:
             raise LostWriteError(message)
-        logger.error(message)
+        # Once a view: who does this does it at every request.
+        if request.endpoint not in self._reported:
+            self._reported.add(request.endpoint)
+            logger.error(message)
 
     def _fail(self) -> None:
         """Roll back, so that error handlers start with a clean session. What goes wrong here hides no other error."""

@@ -16,13 +16,14 @@ import shutil
 from tempfile import SpooledTemporaryFile
 from typing import Any, Final
 
-from flask import Request, session
+from flask import Request
 from flask import request as request_proxy
 from flask.globals import request_ctx
+from werkzeug.datastructures import FileStorage
 
 from ..transaction import Repetition, Unit
 
-__all__ = ["RepeatableRequest", "after_request_functions"]
+__all__ = ["RepeatableRequest", "after_request_functions", "flask_session"]
 
 logger = logging.getLogger("flask_unitofwork")
 
@@ -46,6 +47,7 @@ class RepeatableRequest:
 
     def __init__(self, attempts: int) -> None:
         self._request: Request = request_proxy._get_current_object()  # type: ignore[attr-defined]
+        self._input: Any = self._request.environ.get("wsgi.input")
         self._body = _buffered(self._request)
         self._known: dict[str, Any] = {}
         self._session: dict[str, Any] = {}
@@ -59,8 +61,7 @@ class RepeatableRequest:
         """The view is about to run. *unit* is what ``before_request`` functions have used, if they have."""
         self._known = dict(vars(self._request))
         self._callbacks = len(after_request_functions())
-        current = _flask_session()
-        # dict() goes by the session's own access counting, which would make the answer vary by cookie.
+        current = flask_session()
         self._session = copy.deepcopy(dict(current))
         self._session_marks = current.modified, current.accessed
         self._work_before = [] if unit is None else unit.uncommitted_work
@@ -85,17 +86,20 @@ class RepeatableRequest:
     def rewind(self) -> None:
         """Put everything back to where it was when the view was first called."""
         attributes = vars(self._request)
+        uploaded = _files(attributes)
         attributes.clear()
         attributes.update(self._known)
         for name in ("stream", "_cached_json"):  # used up, and changed by whoever changed what get_json() gave
             attributes.pop(name, None)
-        for files in self._known["files"].listvalues() if "files" in self._known else ():
-            for file in files:
-                file.seek(0)
+        kept = _files(self._known)
+        for file in kept:
+            file.seek(0)
+        for file in uploaded if not kept else ():
+            file.close()  # the next attempt parses the form again
         if self._body is not None:
             self._body.seek(0)
         del after_request_functions()[self._callbacks :]
-        current = _flask_session()
+        current = flask_session()
         if dict(current) != self._session:
             current.clear()
             current.update(copy.deepcopy(self._session))
@@ -105,6 +109,12 @@ class RepeatableRequest:
         """The request is over."""
         if self._body is not None:
             self._body.close()
+            self._request.environ["wsgi.input"] = self._input  # the server's, to close
+
+
+def _files(attributes: dict[str, Any]) -> list[FileStorage]:
+    """The uploaded files among a request's *attributes*, if its form has been parsed."""
+    return [file for files in attributes["files"].listvalues() for file in files] if "files" in attributes else []
 
 
 def after_request_functions() -> list[Any]:
@@ -116,8 +126,14 @@ def after_request_functions() -> list[Any]:
     return functions
 
 
-def _flask_session() -> Any:
-    return session._get_current_object()  # type: ignore[attr-defined]
+def flask_session() -> Any:
+    """The Flask session of the request in progress, looked at without leaving a trace.
+
+    Private: the public way marks the session as accessed, which makes the answer vary by cookie. A test fails if Flask
+    keeps it elsewhere.
+    """
+    private = getattr(request_ctx, "_session", None)
+    return request_ctx.session if private is None else private
 
 
 def _buffered(request: Request) -> SpooledTemporaryFile[bytes] | None:
