@@ -47,7 +47,6 @@ class RepeatableRequest:
 
     def __init__(self, attempts: int) -> None:
         self._request: Request = request_proxy._get_current_object()  # type: ignore[attr-defined]
-        self._input: Any = self._request.environ.get("wsgi.input")
         self._body = _buffered(self._request)
         self._known: dict[str, Any] = {}
         self._session: dict[str, Any] = {}
@@ -109,7 +108,6 @@ class RepeatableRequest:
         """The request is over."""
         if self._body is not None:
             self._body.close()
-            self._request.environ["wsgi.input"] = self._input  # the server's, to close
 
 
 def _files(attributes: dict[str, Any]) -> list[FileStorage]:
