@@ -2,8 +2,10 @@
 
 Note: what is asked before COMMIT
     Only the server can tell afterwards, and only about a transaction whose id is known. So a unit that has written
-    on PostgreSQL asks for its id right before COMMIT. It costs such a unit one round trip of the five or more that it
-    makes, and it buys that a lost answer is neither work done twice nor work lost. Who only reads asks nothing.
+    on PostgreSQL asks for its id right before COMMIT: one more round trip beside those for BEGIN, each statement and
+    COMMIT. For that, no lost answer makes work be done twice, or be lost, or be called lost when it is not. Who only
+    reads asks nothing: it has nothing to lose. (But who writes by a function, ``SELECT book_seat(7)``, looks like a
+    reader here, and its lost COMMIT like any lost connection.)
 
 Note: what counts as the unit's
     Connections that code takes from an engine itself are left to SQLAlchemy. A unit's are known by the intent that is

@@ -7,6 +7,7 @@ program sends, such as ``COMMIT``. Both databases send such text as it is writte
 what is cut, and how            what the two ends see
 =============================== ==================================================================================
 `Cut.BEFORE`                    the server never gets the text; both ends see the connection closed
+`Cut.WITHIN`                    the server gets half of the message; both ends see the connection closed
 `Cut.AFTER`                     the server gets the text and answers; the program sees the connection closed instead
 `Cut.HALF_OPEN`                 the server never gets the text, nor that anybody has gone
 =============================== ==================================================================================
@@ -34,6 +35,7 @@ class Cut(Enum):
     """Where the wire is cut, seen from a text that the program sends."""
 
     BEFORE = auto()
+    WITHIN = auto()
     AFTER = auto()
     HALF_OPEN = auto()
 
@@ -43,6 +45,7 @@ class _Plan:
     """What happens when the program next sends a text."""
 
     text: bytes
+    skip: int
     cut: Cut | None = None
     then: Callable[[], object] | None = None
 
@@ -54,6 +57,7 @@ class _Line:
     program: socket.socket
     server: socket.socket
     answer_is_lost: threading.Event = field(default_factory=threading.Event)
+    busy: threading.Lock = field(default_factory=threading.Lock)
     held: bytes = b""
 
     def hang_up(self, *, both: bool = True) -> None:
@@ -67,25 +71,35 @@ class Wire:
 
     Attributes:
         url: where programs connect to it.
+        server_url: where it leads.
     """
 
     def __init__(self, url: URL | str) -> None:
-        self._there = make_url(url)
+        self.server_url = make_url(url)
         self._plans: list[_Plan] = []
         self._lines: list[_Line] = []
         self._reachable = True
         self._lock = threading.Lock()
         self._listener = socket.create_server((HOST, 0))
-        self.url = self._there.set(host=HOST, port=self._listener.getsockname()[1])
+        self.url = self.server_url.set(host=HOST, port=self._listener.getsockname()[1])
         self._threads: list[threading.Thread] = []
         self._start(self._accept)
 
     # -- what tests say ------------------------------------------------------------------------------------------------
 
-    def when_sent(self, text: str, cut: Cut | None = None, then: Callable[[], object] | None = None) -> None:
-        """When a program next sends *text*, make this cut, once; and do something *then*, before the cut is felt."""
+    def when_sent(
+        self, text: str, cut: Cut | None = None, then: Callable[[], object] | None = None, *, skip: int = 0
+    ) -> None:
+        """When a program next sends *text*, make this cut, once.
+
+        Args:
+            text: "" for whatever it sends.
+            cut: None to let it pass.
+            then: done at that moment, before the cut is felt.
+            skip: how often to let it pass before.
+        """
         with self._lock:
-            self._plans.append(_Plan(text.encode(), cut, then))
+            self._plans.append(_Plan(text.encode(), skip, cut, then))
 
     def refuse(self) -> None:
         """From now on nobody gets through to the server; what is connected stays connected."""
@@ -119,13 +133,18 @@ class Wire:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self._join(self._threads[:1])  # from here on there are no new lines
         self.cut_now()
-        for thread in self._threads:
-            thread.join(PATIENCE_SECONDS)
-            assert not thread.is_alive(), "a thread of the wire hangs"
+        self._join(self._threads[1:])
         for line in self._lines:
             line.program.close()
             line.server.close()
+
+    @staticmethod
+    def _join(threads: list[threading.Thread]) -> None:
+        for thread in threads:
+            thread.join(PATIENCE_SECONDS)
+            assert not thread.is_alive(), "a thread of the wire hangs"
 
     # -- carrying ------------------------------------------------------------------------------------------------------
 
@@ -140,16 +159,24 @@ class Wire:
                 program, _ = self._listener.accept()
             except OSError:
                 return
-            if not self._reachable:
+            server = self._connection_to_server()
+            if server is None:
                 program.close()
                 continue
-            server = socket.create_connection((self._there.host, self._there.port))
             for end in (program, server):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             line = _Line(program, server)
             self._lines.append(line)
             self._start(self._carry_questions, line)
             self._start(self._carry_answers, line)
+
+    def _connection_to_server(self) -> socket.socket | None:
+        if not self._reachable:
+            return None
+        try:
+            return socket.create_connection((self.server_url.host, self.server_url.port))
+        except OSError:  # it is being restarted
+            return None
 
     def _carry_questions(self, line: _Line) -> None:
         while data := _received(line.program):
@@ -158,7 +185,9 @@ class Wire:
             if cut is Cut.AFTER:
                 line.answer_is_lost.set()
             if plan is not None and plan.then is not None:
-                plan.then()
+                # The program must not learn before its time of what is done to the server meanwhile.
+                with line.busy:
+                    plan.then()
             if cut is Cut.HALF_OPEN:
                 line.held = data
                 line.hang_up(both=False)
@@ -166,7 +195,9 @@ class Wire:
             if cut is Cut.BEFORE:
                 break
             with suppress(OSError):
-                line.server.sendall(data)
+                line.server.sendall(data[: len(data) // 2] if cut is Cut.WITHIN else data)
+            if cut is Cut.WITHIN:
+                break
         if not line.held:
             line.hang_up()
 
@@ -176,12 +207,16 @@ class Wire:
                 break
             with suppress(OSError):
                 line.program.sendall(data)
-        line.hang_up()
+        with line.busy:
+            line.hang_up()
 
     def _plan_for(self, data: bytes) -> _Plan | None:
         with self._lock:
             for plan in self._plans:
-                if plan.text in data:
+                if plan.text not in data:
+                    continue
+                plan.skip -= 1
+                if plan.skip < 0:
                     self._plans.remove(plan)
                     return plan
         return None
