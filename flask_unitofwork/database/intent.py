@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-__all__ = ["INTENT", "ISOLATION_LEVELS", "NO_INTENT", "REFUSES_WRITES", "Intent", "IsolationLevel"]
+__all__ = ["AROUND", "INTENT", "ISOLATION_LEVELS", "NO_INTENT", "REFUSES_WRITES", "Intent", "IsolationLevel"]
 
 IsolationLevel = Literal["READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
 
@@ -15,6 +15,10 @@ ISOLATION_LEVELS: Final[tuple[IsolationLevel, ...]] = get_args(IsolationLevel)
 INTENT: Final = "unitofwork_intent"
 """Where a connection (``Connection.info``) has the intent of the transaction in progress."""
 
+
+AROUND: Final = "unitofwork_around"
+"""Where a connection has those of the transactions that its own was begun inside of: they wait for it, so it must not
+wait for them."""
 
 REFUSES_WRITES: Final = "unitofwork_refuses_writes"
 """Where a connection has whether a statement that writes is refused before it is sent."""

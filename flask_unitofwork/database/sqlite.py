@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, cast
@@ -32,10 +32,10 @@ from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from ..config import is_sqlite_uri
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, DemarcationError
 from .executions import Info, before_each_execution
 from .fork import protect
-from .intent import INTENT, NO_INTENT, Intent
+from .intent import AROUND, INTENT, NO_INTENT, Intent
 from .memory import BackingFile, is_in_memory, is_shared_cache
 from .plan import EnginePlan
 from .sqlite_fork import note_use, protect_file
@@ -183,6 +183,8 @@ def _begin_transactions(engine: Engine) -> None:
         if not connection.in_transaction:
             mode = _begins(connection, statement, context, info.get(INTENT, NO_INTENT))
             if mode is not None:
+                if mode != "DEFERRED":
+                    _check_turn(info.get(AROUND, ()), engine)
                 cursor.execute(f"BEGIN {mode}")
         info[_IN_TRANSACTION] = connection.in_transaction
 
@@ -203,6 +205,23 @@ def _begins(connection: sqlite3.Connection, statement: str, context: ExecutionCo
     if effect in {Effect.READ, Effect.LOCK, Effect.WRITE, Effect.SAVEPOINT}:
         return str(connection.isolation_level) or "IMMEDIATE"  # "" is the driver's default
     return None
+
+
+def _check_turn(around: Collection[Connection], engine: Engine) -> None:
+    """Refuse to wait for the turn to write where it is one of *around* that has it.
+
+    Raises:
+        DemarcationError: it would wait for itself.
+    """
+    for other in around:
+        if other.closed or other.invalidated or other.engine.pool is not engine.pool:
+            continue
+        if _driver(other).in_transaction and not other.info[INTENT].read_only:
+            raise DemarcationError(
+                "SQLite has one writer at a time, and that is the transaction around this one, which waits for this one to"
+                " end: neither could go on. Write here before the other's first statement; or register a hook for after it"
+                " (uow.on_commit, uow.on_rollback); or keep what is independent in a database of its own (bind)."
+            )
 
 
 def begin_as(connection: Connection, intent: Intent) -> None:

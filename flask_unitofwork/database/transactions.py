@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from . import mysql, postgresql, sqlite
-from .intent import INTENT, NO_INTENT, REFUSES_WRITES, Intent
+from .intent import AROUND, INTENT, NO_INTENT, REFUSES_WRITES, Intent
 
 __all__ = ["amend_intent", "begin_as", "end_as", "forget_intents", "permit_writes", "refuse_writes"]
 
@@ -23,8 +23,10 @@ _BEGIN: Final[Mapping[str, _Tell]] = {
 }
 
 
-def begin_as(connection: Connection, intent: Intent) -> Intent:
+def begin_as(connection: Connection, intent: Intent, around: Collection[Connection] = ()) -> Intent:
     """A transaction has begun on *connection*, and no statement has run in it: let it be as *intent* says.
+
+    *around* are the connections of the transactions that this one was begun inside of.
 
     Where the connection is in a transaction already, of which a savepoint stands for this one (as in an isolated test),
     the isolation level stays what it is.
@@ -38,6 +40,7 @@ def begin_as(connection: Connection, intent: Intent) -> Intent:
     before: Intent = connection.info.get(INTENT, NO_INTENT)
     connection.info[INTENT] = intent
     connection.info[REFUSES_WRITES] = intent.read_only
+    connection.info[AROUND] = around
     if (intent.read_only or intent.isolation_level or intent.timeout) and connection.dialect.name in _BEGIN:
         _BEGIN[connection.dialect.name](connection, intent)
     return before
@@ -68,6 +71,7 @@ def forget_intents(engine: Engine) -> None:
 def _forget(_connection: object, record: ConnectionPoolEntry) -> None:
     record.info.pop(INTENT, None)
     record.info.pop(REFUSES_WRITES, None)
+    record.info.pop(AROUND, None)
 
 
 def refuse_writes(connection: Connection) -> None:

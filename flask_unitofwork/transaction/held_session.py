@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -83,9 +83,9 @@ class HeldSession:
         before, attachment.bind = attachment.bind, bind
         return before
 
-    def begun(self, connection: Connection) -> None:
-        """*connection* has joined the transaction in progress."""
-        self.connections[connection] = begin_as(connection, self.intent)
+    def begun(self, connection: Connection, around: Collection[Connection]) -> None:
+        """*connection* has joined the transaction in progress, which was begun inside of those of *around*."""
+        self.connections[connection] = begin_as(connection, self.intent, around)
 
     def ended(self) -> None:
         """The transaction in progress is over."""

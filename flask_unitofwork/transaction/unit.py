@@ -310,7 +310,15 @@ class Unit:
 
     def connection_begun(self, connection: Connection) -> None:
         forget_writes(connection)
-        self._held.begun(connection)
+        self._held.begun(connection, self._connections_around())
+
+    def _connections_around(self) -> list[Connection]:
+        connections: list[Connection] = []
+        unit = self.outer
+        while unit is not None:
+            connections += unit.connections
+            unit = unit.outer
+        return connections
 
     def savepoint_begun(self, connection: Connection) -> None:
         self._reading.joined(connection)
