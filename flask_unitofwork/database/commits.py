@@ -28,7 +28,7 @@ from .intent import INTENT
 from .postgresql_outcome import Fate, TransactionMark, fate_of, mark_of, tells_fates
 from .written import has_written
 
-__all__ = ["has_committed", "outcome_is_unknown", "watch_commits"]
+__all__ = ["forget_commits", "has_committed", "outcome_is_unknown", "watch_commits"]
 
 logger = logging.getLogger("flask_unitofwork")
 
@@ -40,16 +40,19 @@ _unknown: Final[WeakSet[Connection]] = WeakSet()
 
 
 def has_committed(connection: Connection) -> bool:
-    """Whether the unit's COMMIT on *connection*, which may be closed by now, succeeded, and the unit was not read-only.
-
-    On a connection that outlives its units, that is said until the next COMMIT is tried.
-    """
+    """Whether the unit's COMMIT on *connection*, which may be closed by now, succeeded, and the unit was not read-only."""
     return connection in _committed
 
 
 def outcome_is_unknown(connection: Connection) -> bool:
     """Whether the unit's COMMIT on *connection*, which may be closed by now, may or may not have happened."""
     return connection in _unknown
+
+
+def forget_commits(connection: Connection) -> None:
+    """A unit begins on *connection*: what became of others on it is not its own."""
+    _committed.discard(connection)
+    _unknown.discard(connection)
 
 
 def watch_commits(engine: Engine, name: str) -> None:
@@ -73,8 +76,6 @@ def watch_commits(engine: Engine, name: str) -> None:
         if connection is None:
             send(proxied)
             return
-        _committed.discard(connection)
-        _unknown.discard(connection)
         read_only = connection.info[INTENT].read_only
         mark = None
         doubtful = has_written(connection) and dialect.name not in _IN_PROCESS

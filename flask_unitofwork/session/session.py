@@ -29,6 +29,10 @@ class SessionOwner(Protocol):
         """An outermost transaction has begun."""
         ...
 
+    def begun_by_hand(self) -> None:
+        """The code wrote ``session.begin()``, and so decides itself about commit and rollback."""
+        ...
+
     def connection_begun(self, connection: Connection) -> None:
         """*connection* has joined the transaction; nothing has run on it."""
         ...
@@ -104,6 +108,14 @@ class Session(orm.Session):
             except UnboundExecutionError:
                 pass  # none of the user's binds fits: the app's databases are the fallback
         return attachment.router.bind_for(mapper, clause, attachment.bind)
+
+    def begin(self, nested: bool = False) -> orm.SessionTransaction:
+        """Begin a transaction by hand, as SQLAlchemy documents."""
+        transaction = super().begin(nested)
+        owner = _owner_of(self)
+        if owner is not None and not nested:
+            owner.begun_by_hand()
+        return transaction
 
     def commit(self) -> None:
         """Flush and commit the transaction in progress, as SQLAlchemy documents.

@@ -79,7 +79,7 @@ class Transaction(Block):
         self._savepoint = unit.savepoint
         if self._outermost and not unit.repeats:
             self.begin_attempt(unit)
-        unit.enter_block(self.kind, self.place)
+        unit.blocks.enter(self.kind, self.place)
         if self.options.read_only:
             self._begin_reading(unit)
         elif self.options.read_only is False:
@@ -97,7 +97,7 @@ class Transaction(Block):
             exc = error
             raise
         finally:
-            unit.leave_block()
+            unit.blocks.leave()
             try:
                 self._settle(unit, exc)
             finally:
@@ -176,7 +176,7 @@ class DurableBlock(Transaction):
                 "A durable function was called inside a transaction, so its work would not be committed when it returns,"
                 " but with the rest, or never. Call it where no transaction is in progress (a request under commit on"
                 " success is one: mark its view with @uow.explicit_commit); or decorate the function with"
-                f" @uow.transaction() if it may be part of another{unit.whereabouts}"
+                f" @uow.transaction() if it may be part of another{unit.blocks.whereabouts}"
             )
 
 

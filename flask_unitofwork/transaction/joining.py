@@ -18,7 +18,7 @@ def take_up(unit: Unit, options: TransactionOptions) -> None:
         DemarcationError: the transaction in progress is another one than *options* ask for.
     """
     if unit.read_only and options.read_only is False:
-        raise DemarcationError(f"{WRITER_IN_READER}{unit.whereabouts}")
+        raise DemarcationError(f"{WRITER_IN_READER}{unit.blocks.whereabouts}")
     changes: dict[str, object] = {}
     for name in ("isolation_level", "timeout"):
         wanted, current = getattr(options, name), getattr(unit.intent, name)
@@ -28,13 +28,13 @@ def take_up(unit: Unit, options: TransactionOptions) -> None:
             raise DemarcationError(
                 f"This block asks for {name}={wanted!r}, but the transaction in progress has {name}={current!r}, and the"
                 f" two would be one. Write {name} in one place, at the outermost block; or, for a transaction of its own,"
-                f" uow.independent_transaction(){unit.whereabouts}"
+                f" uow.independent_transaction(){unit.blocks.whereabouts}"
             )
         if unit.connections and not (name == "isolation_level" and _has_it_anyway(unit, wanted)):
             raise DemarcationError(
                 f"This block asks for {name}={wanted!r}, but the transaction in progress began without it, and it cannot"
                 f" be changed after the first statement. Write {name} at the outermost block, or decorate the view:"
-                f" @uow.transaction({name}={wanted!r}){unit.whereabouts}"
+                f" @uow.transaction({name}={wanted!r}){unit.blocks.whereabouts}"
             )
         changes[name] = wanted
     unit.intend(**changes)

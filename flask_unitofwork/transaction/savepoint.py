@@ -49,7 +49,7 @@ class Savepoint:
         unit = self._current()
         self._nested = unit.session.begin_nested().__enter__()
         self._unit = unit
-        unit.enter_block("savepoint", place_here())
+        unit.blocks.enter("savepoint", place_here())
         return unit.session
 
     def __exit__(
@@ -59,7 +59,7 @@ class Savepoint:
         self._unit = self._nested = None
         assert unit is not None
         assert nested is not None
-        unit.leave_block()
+        unit.blocks.leave()
         if exc is not None and self._succeeds(exc):
             exc_type = exc = tb = None
         nested.__exit__(exc_type, exc, tb)

@@ -8,36 +8,32 @@ Note: one unit, many transactions
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.orm import SessionTransaction, SessionTransactionOrigin
+from sqlalchemy.orm import SessionTransaction
 
-from ..database.commits import has_committed, outcome_is_unknown
+from ..database.commits import forget_commits, has_committed, outcome_is_unknown
 from ..database.failed import has_failed
 from ..database.intent import NO_INTENT, Intent
 from ..database.written import forget_writes
-from ..exceptions import DemarcationError
 from ..session import Session
+from .blocks import OpenBlocks
 from .doom import Doom
 from .held_session import HeldSession
 from .hooks import Hooks, run_hooks
 from .lifecycle import State
 from .outcome import Outcome
-from .places import Place
 from .reading import Reading
 from .signals import announce, unit_committed, unit_rolled_back
 from .uncommitted import describe_uncommitted
 
 __all__ = ["Unit"]
 
-
-_INSTEAD: Final = {
-    "commit": "leave the block: it commits when it ends without an exception",
-    "rollback": 'raise an exception, or write uow.doom("why") and leave the block',
-}
+logger = logging.getLogger("flask_unitofwork")
 
 
 class Unit:
@@ -53,6 +49,8 @@ class Unit:
         sender: who signals about the unit come from: the app.
 
     Attributes:
+        blocks: those that are open.
+        reading: the ``read_only()`` blocks inside a transaction that may write.
         attempt: which run of the same work this is, from 1.
         has_committed: something has been committed in this attempt, so that it must not be run again.
     """
@@ -71,9 +69,10 @@ class Unit:
         self._held = HeldSession(make_session, intent)
         self._hook_scope = hook_scope
         self._managed = managed
-        self._blocks: list[tuple[str, Place | None]] = []
-        self._reading = Reading()
         self._outcome = Outcome()
+        self._by_hand = False
+        self.blocks = OpenBlocks()
+        self.reading = Reading()
         self.repeats = repeats
         self.outer = outer
         self.sender = sender
@@ -108,7 +107,7 @@ class Unit:
     @property
     def read_only(self) -> bool:
         """Whether writes are refused."""
-        return self._held.intent.read_only or bool(self._reading)
+        return self._held.intent.read_only or bool(self.reading)
 
     # -- its session ---------------------------------------------------------------------------------------------
 
@@ -181,33 +180,7 @@ class Unit:
     @property
     def commits_at_its_end(self) -> bool:
         """Whether somebody further out will settle the unit, so that a block joins rather than begins."""
-        return bool(self._blocks) or self._managed() or self._begun_by_hand
-
-    @property
-    def _begun_by_hand(self) -> bool:
-        """Whether the code wrote ``with session.begin():``."""
-        session = self._held.session
-        transaction = None if session is None else session.get_transaction()
-        return transaction is not None and transaction.origin is SessionTransactionOrigin.BEGIN
-
-    @property
-    def whereabouts(self) -> str:
-        """Where the blocks in progress began, as the end of an error's message."""
-        return "".join(f" ({kind}() began at {place})" for kind, place in self._blocks if place is not None) or "."
-
-    def enter_block(self, kind: str, place: Place | None) -> None:
-        """A block of this *kind* begins at *place*."""
-        self._blocks.append((kind, place))
-
-    def leave_block(self) -> None:
-        """The innermost block is over."""
-        if self._blocks:  # a rollback ends them all
-            self._blocks.pop()
-
-    @property
-    def reading(self) -> Reading:
-        """The ``read_only()`` blocks inside a transaction that may write."""
-        return self._reading
+        return bool(self.blocks) or self._managed() or self._by_hand
 
     # -- dooming -------------------------------------------------------------------------------------------------
 
@@ -285,7 +258,7 @@ class Unit:
 
     def rollback(self) -> None:
         """Roll back, drop the after-commit hooks, and run the after-rollback hooks. Blocks that were left open are over."""
-        self._blocks.clear()
+        self.blocks.end()
         session = self._held.session
         if session is None:
             self.transaction_ended(committed=False, begun=False)
@@ -296,20 +269,20 @@ class Unit:
 
     def check_demarcation(self, operation: str) -> None:
         """Refuse commit() and rollback() inside a block, and any commit of what is doomed."""
-        if self._blocks:
-            raise DemarcationError(
-                f"session.{operation}() inside a {self._blocks[-1][0]}() block: the block decides about that, for all of"
-                f" the code in it. Instead of session.{operation}(), {_INSTEAD[operation]}{self.whereabouts}"
-            )
+        self.blocks.check(operation)
         if operation == "commit":
             # Before SQLAlchemy looks: where a flush failed it would complain of that, and not of what was done about it.
             self._outcome.check_doom()
+
+    def begun_by_hand(self) -> None:
+        self._by_hand = True
 
     def transaction_begun(self) -> None:
         self._outcome.begin()
 
     def connection_begun(self, connection: Connection) -> None:
         forget_writes(connection)
+        forget_commits(connection)
         self._held.begun(connection, self._connections_around())
 
     def _connections_around(self) -> list[Connection]:
@@ -321,16 +294,16 @@ class Unit:
         return connections
 
     def savepoint_begun(self, connection: Connection) -> None:
-        self._reading.joined(connection)
+        self.reading.joined(connection)
 
     def before_commit(self) -> None:
         self.check_demarcation("commit")
         # Blocks in a hook join what is being committed.
-        self.enter_block("before_commit", None)
+        self.blocks.enter("before_commit", None)
         try:
             self._outcome.run_before_commit_hooks()
         finally:
-            self.leave_block()
+            self.blocks.leave()
         if any(has_failed(connection) for connection in self._held.connections):
             # Its COMMIT would be a rollback that reports success.
             self.doom("a statement failed in it, and the database has given up the transaction", asked=False)
@@ -342,14 +315,27 @@ class Unit:
     def transaction_ended(self, *, committed: bool, begun: bool = True) -> None:
         connections = list(self._held.connections)
         self._held.ended()
+        self._by_hand = False
         if (committed and connections and not self.read_only) or any(map(has_committed, connections)):
             self.note_commit_inside()
-        state = State.COMMITTED if committed else State.ROLLED_BACK
-        if not committed and any(map(outcome_is_unknown, connections)):
-            state = State.UNKNOWN
+        state = State.COMMITTED if committed else _state_without_commit(connections)
         hooks = self._outcome.end(state)
         if (begun or hooks) and state is not State.UNKNOWN:
             announce(unit_committed if committed else unit_rolled_back, self.sender, unit=self)
         has_committed_work = self.has_committed
         run_hooks(hooks, self._hook_scope, after="commit" if committed else "rollback")
         self.has_committed = has_committed_work  # what hooks commit is theirs
+
+
+def _state_without_commit(connections: Collection[Connection]) -> State:
+    """Where a unit stands whose commit failed, or was never tried, on *connections*."""
+    done = [connection for connection in connections if has_committed(connection)]
+    if done:
+        logger.error(
+            "A unit of work is committed in a part of its databases only, because the commit in another failed after it."
+            " Committed: %s. To prepare all before any is committed, set UNITOFWORK_TWO_PHASE = True.",
+            ", ".join(connection.engine.url.render_as_string(hide_password=True) for connection in done),
+        )
+    if done or any(map(outcome_is_unknown, connections)):
+        return State.UNKNOWN
+    return State.ROLLED_BACK

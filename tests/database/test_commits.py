@@ -13,7 +13,7 @@ from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from flask_unitofwork import UnknownCommitError
-from flask_unitofwork.database.commits import has_committed, outcome_is_unknown
+from flask_unitofwork.database.commits import forget_commits, has_committed, outcome_is_unknown
 from flask_unitofwork.database.intent import NO_INTENT
 from flask_unitofwork.database.transactions import begin_as
 from flask_unitofwork.database.written import forget_writes
@@ -288,6 +288,7 @@ def test_the_next_unit_on_a_connection_that_outlives_them_starts_afresh(engine: 
 
         wire.allow()
         forget_writes(connection)
+        forget_commits(connection)
         begin_as(connection, NO_INTENT)
         write(connection)
         connection.commit()
