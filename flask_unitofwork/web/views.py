@@ -8,9 +8,17 @@ from typing import Any, Final, TypeVar
 
 from flask import Flask, Request
 
+from ..config import Settings
 from ..transaction import TransactionOptions, declaration_of
 
-__all__ = ["ViewDemarcation", "demarcation_of_request", "explicit_commit", "marks_explicit_commit", "parts_of_view"]
+__all__ = [
+    "ViewDemarcation",
+    "demarcation_of_endpoint",
+    "demarcation_of_request",
+    "explicit_commit",
+    "marks_explicit_commit",
+    "parts_of_view",
+]
 
 _EXPLICIT: Final = "_unitofwork_explicit_commit"
 
@@ -31,6 +39,14 @@ class ViewDemarcation:
 
     explicit: bool = False
     options: TransactionOptions | None = None
+
+    def commits_on_success(self, settings: Settings) -> bool:
+        """Whether the request is committed by its success, in an app with these *settings*."""
+        return settings.commit == "success" and not self.explicit
+
+    def attempts(self, settings: Settings) -> int:
+        """How often the view may run, in an app with these *settings*."""
+        return max(settings.attempts, 1 if self.options is None else self.options.attempts)
 
 
 _SAYS_NOTHING: Final = ViewDemarcation()
@@ -57,10 +73,15 @@ def marks_explicit_commit(part: object) -> bool:
 
 def demarcation_of_request(app: Flask, request: Request) -> ViewDemarcation:
     """What the view of *request* says."""
-    view = app.view_functions.get(request.endpoint or "")
+    return demarcation_of_endpoint(app, request.endpoint, request.method)
+
+
+def demarcation_of_endpoint(app: Flask, endpoint: str | None, method: str) -> ViewDemarcation:
+    """What the view at *endpoint* says of the requests with *method*."""
+    view = app.view_functions.get(endpoint or "")
     if view is None:
         return _SAYS_NOTHING
-    parts = list(parts_of_view(view, request.method))
+    parts = list(parts_of_view(view, method))
     declarations = (declaration_of(part) for part in parts)
     options = (one.options for one in declarations if one is not None and one.kind in _WHOLE)
     return ViewDemarcation(any(map(marks_explicit_commit, parts)), next(options, None))
