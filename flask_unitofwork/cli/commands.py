@@ -15,10 +15,11 @@ from sqlalchemy.exc import DBAPIError
 from ..exceptions import UnitOfWorkError
 from .address import address, without_secrets
 from .check import ask
+from .routes import table_of_routes
 
 __all__ = ["uow_commands"]
 
-uow_commands: Final = AppGroup("uow", help="Create, drop and check the app's databases.")
+uow_commands: Final = AppGroup("uow", help="Create, drop and check the app's databases; list its routes.")
 
 
 class Databases(Protocol):
@@ -65,6 +66,13 @@ def check() -> None:
         click.echo(f"{name}: {'ok' if answer.ok else 'FAILED'}: {address(engine.url)}")
         click.echo(f"  {answer.text}")
     sys.exit(failed)
+
+
+@uow_commands.command()
+def routes() -> None:
+    """Show what the requests to each endpoint get."""
+    for line in table_of_routes(current_app):
+        click.echo(line)
 
 
 def _databases() -> Databases:
