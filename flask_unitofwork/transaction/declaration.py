@@ -21,11 +21,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """The outermost block around a function.
+    """The blocks around a function.
 
     Attributes:
-        kind: its name, such as ``"transaction"``.
-        options: what it asks for.
+        kind: the name of the outermost, such as ``"transaction"``.
+        options: what they ask for.
     """
 
     kind: str
@@ -46,6 +46,7 @@ def declare(function: F, declaration: Declaration, *, around: Callable[..., Any]
         )
     if inner is not None and inner.kind in _JOINING:
         inner.options.check_inside(declaration.options)
+        declaration = Declaration(declaration.kind, declaration.options.around(inner.options))
     setattr(function, _DECLARATION, declaration)
     return function
 

@@ -14,7 +14,7 @@ from typing import ClassVar, Self
 from sqlalchemy.orm import SessionTransaction
 
 from ..database.intent import Intent
-from ..exceptions import DemarcationError, DoomedError
+from ..exceptions import DemarcationError, DoomedError, UnknownCommitError
 from ..session import Session
 from .block import Block
 from .joining import take_up
@@ -73,6 +73,8 @@ class Transaction(Block):
         self.check_place(unit)
         session, intent = unit.session, unit.intent
         take_up(unit, self.options)
+        if self.options.bind is not None:
+            session.flush()  # what was added before the block does not belong where the block says
         self._before = intent, unit.route(self.options.bind)
         self._unit = unit
         self._outermost = not unit.commits_at_its_end
@@ -112,7 +114,11 @@ class Transaction(Block):
 
     def _settle(self, unit: Unit, exc: BaseException | None) -> None:
         if self._outermost:
-            settle(unit, exc, self._succeeds)
+            try:
+                settle(unit, exc, self._succeeds)
+            except UnknownCommitError as error:
+                error.add_note(f"It is the commit of the {self.kind}() block at {self.place}.")
+                raise
         elif exc is not None and not self._succeeds(exc):
             place = place_in(exc.__traceback__) or self._decorates or "an unknown place"
             reason = f"{type(exc).__name__} left a {self.kind}() block at {place}"

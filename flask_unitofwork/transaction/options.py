@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ..database.intent import ISOLATION_LEVELS, IsolationLevel
@@ -47,6 +47,14 @@ class TransactionOptions:
             raise _wrong("attempts", "a whole number, 1 or more", self.attempts)
         if self.bind is not None and not _is_name(self.bind):
             raise _wrong("bind", "the name of a database in UNITOFWORK_DATABASES", self.bind)
+
+    def around(self, inner: TransactionOptions) -> TransactionOptions:
+        """What both ask for: these options, and what *inner* decides where these leave it open."""
+        return replace(
+            self,
+            isolation_level=self.isolation_level or inner.isolation_level,
+            timeout=self.timeout or inner.timeout,
+        )
 
     def check_inside(self, outer: TransactionOptions) -> None:
         """Refuse, where it is written, a block like this one inside a block like *outer*: it could never begin.

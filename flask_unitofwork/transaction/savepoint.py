@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from sqlalchemy.orm import SessionTransaction
 
-from ..exceptions import DemarcationError
+from ..exceptions import DemarcationError, DoomedError
 from ..session import Session
 from .demarcation import Succeeds
 from .places import place_here
@@ -62,4 +62,10 @@ class Savepoint:
         unit.blocks.leave()
         if exc is not None and self._succeeds(exc):
             exc_type = exc = tb = None
+        was_lost = not nested.is_active
         nested.__exit__(exc_type, exc, tb)
+        if was_lost and exc is None:
+            raise DoomedError(
+                "A flush in this savepoint() block failed, which has taken back all of the block's work, and the failure"
+                " was swallowed inside the block. Catch it outside: try: with uow.savepoint(): … except IntegrityError: …"
+            )

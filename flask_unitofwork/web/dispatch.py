@@ -34,7 +34,7 @@ from tenacity import Retrying
 from werkzeug.wrappers import Response
 
 from ..database.intent import Intent
-from ..exceptions import DoomedError, LostWriteError
+from ..exceptions import DoomedError, LostWriteError, UnknownCommitError
 from ..transaction import Unit
 from .context import DISPATCHING, STATE, current_context, peek_state, request_context, state_of
 from .policy import is_answer
@@ -256,6 +256,9 @@ class Dispatch:
             if doom is None or not doom.asked:
                 raise
             unit.rollback()
+        except UnknownCommitError as error:
+            error.add_note(f"It is the commit of the request {request.method} {request.path} ({request.endpoint}).")
+            raise
 
     def _last_step(self, response: Response) -> Response:
         """Settle what came after the closing commit: error handlers, ``after_request`` functions, session interfaces."""

@@ -148,8 +148,7 @@ class Units:
 
     def attempts(self, app: Flask) -> int:
         """How often the view of the request in progress may run."""
-        options = demarcation_of_request(app, request).options
-        return max(self.app_state(app).settings.attempts, 1 if options is None else options.attempts)
+        return demarcation_of_request(app, request).attempts(self.app_state(app).settings)
 
     def make(
         self,
@@ -200,7 +199,7 @@ class Units:
 
     def commits_on_success(self, app: Flask) -> bool:
         """Whether the request in progress is committed by its success."""
-        return self.app_state(app).settings.commit == "success" and not demarcation_of_request(app, request).explicit
+        return demarcation_of_request(app, request).commits_on_success(self.app_state(app).settings)
 
     def leave(self, context: AppContext, *, failed: bool = False) -> None:
         """The end of *context*: close its unit, whatever state it is in.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, Final, TypeVar
 
 from flask import Flask, Request
@@ -22,8 +23,8 @@ __all__ = [
 
 _EXPLICIT: Final = "_unitofwork_explicit_commit"
 
-# Blocks around a view that are the request's transaction, rather than one of their own.
-_WHOLE: Final = frozenset({"transaction", "read_only"})
+# Blocks around a view that are the request's transaction, or all of its work, rather than one beside it.
+_WHOLE: Final = frozenset({"durable", "read_only", "transaction"})
 
 V = TypeVar("V")
 
@@ -83,8 +84,11 @@ def demarcation_of_endpoint(app: Flask, endpoint: str | None, method: str) -> Vi
         return _SAYS_NOTHING
     parts = list(parts_of_view(view, method))
     declarations = (declaration_of(part) for part in parts)
-    options = (one.options for one in declarations if one is not None and one.kind in _WHOLE)
-    return ViewDemarcation(any(map(marks_explicit_commit, parts)), next(options, None))
+    options = [one.options for one in declarations if one is not None and one.kind in _WHOLE]
+    return ViewDemarcation(
+        any(map(marks_explicit_commit, parts)),
+        reduce(TransactionOptions.around, options) if options else None,
+    )
 
 
 def parts_of_view(view: Any, method: str) -> Iterator[object]:

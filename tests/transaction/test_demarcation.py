@@ -195,6 +195,18 @@ class TestASavepoint:
             assert [item.name for item in session.scalars(select(Item))] == ["tea"]
         assert stage.names() == ["tea"]
 
+    def test_whose_failure_is_swallowed_inside_says_that_its_work_is_gone(self, stage: Stage) -> None:
+        with stage.app.app_context(), stage.uow.transaction() as session:
+            session.add(Item(name="tea"))
+            with pytest.raises(DoomedError, match="Catch it outside"), stage.uow.savepoint():
+                session.add(Item(name="coffee"))
+                session.flush()
+                session.add(Item(name="tea"))
+                with pytest.raises(IntegrityError):
+                    session.flush()
+            session.add(Item(name="milk"))
+        assert stage.names() == ["tea", "milk"]
+
     def test_that_is_taken_back_takes_the_doom_with_it(self, stage: Stage) -> None:
         with stage.app.app_context(), stage.uow.transaction() as session:
             session.add(Item(name="tea"))

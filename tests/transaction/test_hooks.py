@@ -9,8 +9,8 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from flask_unitofwork import Session
-from tests.stage import Item, Stage
+from flask_unitofwork import Session, State
+from tests.stage import Base, Item, MakeStage, Stage
 
 Note = Callable[[str], Callable[[], None]]
 
@@ -253,3 +253,51 @@ def test_a_hook_that_never_ran_is_reported(sqlite_stage: Stage, caplog: pytest.L
     with sqlite_stage.app.app_context():
         sqlite_stage.uow.on_commit(lambda: None)
     assert "never ran" in caplog.text
+
+
+class TestOverTwoDatabases:
+    @pytest.fixture
+    def stage(self, database_url: str, another_url: Callable[[], str], make_stage: MakeStage) -> Stage:
+        archive = another_url()
+        stage = make_stage({"default": database_url, "archive": archive})
+        with stage.app.app_context():
+            Base.metadata.create_all(stage.uow.get_engine("archive"))
+        return stage
+
+    def archived(self, stage: Stage) -> list[str]:
+        with stage.app.app_context(), stage.outside(stage.uow.get_engine("archive")) as connection:
+            return list(connection.scalars(select(Item.name)))
+
+    def test_hooks_run_after_all_have_committed(self, stage: Stage) -> None:
+        seen: list[object] = []
+        with stage.app.app_context(), stage.uow.transaction():
+            stage.uow.on_commit(lambda: seen.append((stage.names(), self.archived(stage))))
+            stage.add("new")
+            with stage.uow.transaction(bind="archive"):
+                stage.add("old")
+        assert seen == [(["new"], ["old"])]
+
+    # SQLAlchemy rolls back what has committed, and wonders.
+    @pytest.mark.filterwarnings("ignore:transaction already deassociated:sqlalchemy.exc.SAWarning")
+    def test_of_a_unit_that_is_half_committed_no_hook_is_told_and_the_log_is(
+        self, postgresql_url: str, make_stage: MakeStage, note: Note, log: list[str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        stage = make_stage({"default": postgresql_url, "archive": "sqlite://"})
+        with stage.app.app_context():
+            Base.metadata.create_all(stage.uow.get_engine("archive"))
+            with stage.uow.engine.begin() as connection:
+                connection.exec_driver_sql("ALTER TABLE item DROP CONSTRAINT item_name_key")
+                connection.exec_driver_sql("ALTER TABLE item ADD UNIQUE (name) DEFERRABLE INITIALLY DEFERRED")
+            halves: list[bool] = []
+            while not any(halves):  # SQLAlchemy commits in an order of its own
+                with pytest.raises(IntegrityError), stage.uow.transaction() as session:
+                    stage.uow.on_commit(note("committed"))
+                    stage.uow.on_rollback(note("rolled back"))
+                    session.add_all([Item(name="twice"), Item(name="twice")])
+                    session.flush()
+                    with stage.uow.transaction(bind="archive"):
+                        session.add(Item(name=f"old {len(halves)}"))
+                halves.append(bool(self.archived(stage)))
+                assert stage.uow.current.state is (State.UNKNOWN if halves[-1] else State.ROLLED_BACK)
+                assert log == ["rolled back"] * halves.count(False)
+        assert "is committed in a part of its databases only" in caplog.text

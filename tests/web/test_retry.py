@@ -136,6 +136,23 @@ class TestAView:
         assert calls == [1, 2]
         assert stage.names() == ["taken"]
 
+    def test_that_is_durable_has_its_own_attempts_and_no_more(self, sqlite_url: str, make_stage: MakeStage) -> None:
+        stage = make_stage(sqlite_url, UNITOFWORK_ATTEMPTS=2, **TURN)
+        calls: list[int] = []
+
+        @stage.app.post("/")
+        @stage.uow.explicit_commit
+        @stage.uow.durable(attempts=4)
+        def view() -> ResponseReturnValue:
+            calls.append(stage.uow.current.attempt)
+            stage.add("tea")
+            return "added"
+
+        with stage.outside(stage.engine) as holder:
+            holder.exec_driver_sql("BEGIN IMMEDIATE")
+            assert stage.client.post("/").status_code == 500
+        assert calls == [1, 2, 3, 4]
+
     def test_that_streams_is_repeated_before_the_first_byte(self, sqlite_stage: Stage, sqlite_rival: Rival) -> None:
         stage = sqlite_stage
 
