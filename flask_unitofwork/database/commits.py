@@ -8,23 +8,22 @@ Note: what is asked before COMMIT
     reader here, and its lost COMMIT like any lost connection.)
 
 Note: what counts as the unit's
-    Connections that code takes from an engine itself are left to SQLAlchemy. A unit's are known by the intent that is
-    noted on them (`begin_as`).
+    Connections that code takes from an engine itself are left to SQLAlchemy. A unit says which are its own
+    (`forget_commits`).
 """
 
 from __future__ import annotations
 
 import logging
 from typing import Any, Final
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 from sqlalchemy import Connection, Engine, ExceptionContext, event
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.pool import PoolProxiedConnection
 
 from ..exceptions import UnknownCommitError
-from .fork import _HOLDER
-from .intent import INTENT
+from .intent import INTENT, NO_INTENT
 from .postgresql_outcome import Fate, TransactionMark, fate_of, mark_of, tells_fates
 from .written import has_written
 
@@ -34,6 +33,9 @@ logger = logging.getLogger("flask_unitofwork")
 
 # Whose COMMIT goes over no wire that could be cut.
 _IN_PROCESS: Final = frozenset({"sqlite"})
+
+# Where a connection has the unit's Connection that uses it, or has used it last.
+_USER: Final = "unitofwork_user"
 
 _committed: Final[WeakSet[Connection]] = WeakSet()
 _unknown: Final[WeakSet[Connection]] = WeakSet()
@@ -50,7 +52,8 @@ def outcome_is_unknown(connection: Connection) -> bool:
 
 
 def forget_commits(connection: Connection) -> None:
-    """A unit begins on *connection*: what became of others on it is not its own."""
+    """A unit begins on *connection*: what became of others on it is not its own, and its own COMMIT is watched."""
+    connection.info[_USER] = ref(connection)
     _committed.discard(connection)
     _unknown.discard(connection)
 
@@ -76,7 +79,7 @@ def watch_commits(engine: Engine, name: str) -> None:
         if connection is None:
             send(proxied)
             return
-        read_only = connection.info[INTENT].read_only
+        read_only = connection.info.get(INTENT, NO_INTENT).read_only
         mark = None
         doubtful = has_written(connection) and dialect.name not in _IN_PROCESS
         if doubtful and tells_fates(dialect):
@@ -97,16 +100,11 @@ def watch_commits(engine: Engine, name: str) -> None:
 
 
 def _unit_connection(proxied: PoolProxiedConnection) -> Connection | None:
-    """The Connection on which a unit uses *proxied*; None where it is not a unit that does, or has sent nothing."""
-    info = proxied.info
-    if INTENT not in info:
-        return None
-    reference = info.get(_HOLDER)
-    # What is noted may be who used it before.
-    connection: Connection | None = None if reference is None else reference()
-    if connection is None or connection.closed or connection.invalidated or connection.connection is not proxied:
-        return None
-    return connection
+    """The Connection on which a unit uses *proxied*; None where it is not a unit that does."""
+    user = proxied.info.get(_USER)
+    connection: Connection | None = None if user is None else user()
+    # Who has closed it uses it no more.
+    return None if connection is None or connection.closed else connection
 
 
 def _is_answer(error: BaseException, dialect: Dialect, proxied: PoolProxiedConnection) -> bool:

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 
 from flask_unitofwork.database import postgresql_outcome
+from flask_unitofwork.database.commits import forget_commits
 from flask_unitofwork.database.intent import NO_INTENT, Intent
 from flask_unitofwork.database.transactions import begin_as
 from flask_unitofwork.database.written import forget_writes
@@ -24,6 +25,7 @@ from tests.servers.wire import Wire
 __all__ = [
     "Names",
     "assert_pool_is_whole",
+    "begin_unit",
     "engine",
     "in_haste",
     "names",
@@ -76,16 +78,22 @@ def in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
 def no_errors_are_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """A pool would log a connection that it cannot reset; nobody raises that."""
     yield
-    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+    assert [record for record in caplog.get_records("call") if record.levelname == "ERROR"] == []
 
 
 @contextmanager
 def unit(engine: Engine, intent: Intent = NO_INTENT) -> Generator[Connection]:
     """A connection in the hands of a unit that has begun."""
     with engine.connect() as connection:
-        forget_writes(connection)
-        begin_as(connection, intent)
+        begin_unit(connection, intent)
         yield connection
+
+
+def begin_unit(connection: Connection, intent: Intent = NO_INTENT) -> None:
+    """What a unit does with a connection that it gets."""
+    forget_writes(connection)
+    forget_commits(connection)
+    begin_as(connection, intent)
 
 
 def write(connection: Connection, name: str = "tea") -> None:

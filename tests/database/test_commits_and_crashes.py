@@ -14,9 +14,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from flask_unitofwork import UnknownCommitError
 from flask_unitofwork.database.commits import has_committed, outcome_is_unknown
-from flask_unitofwork.database.intent import NO_INTENT
-from flask_unitofwork.database.transactions import begin_as
-from flask_unitofwork.database.written import forget_writes
+from tests.database.committing import begin_unit
 from tests.database.conftest import MakeEngines
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.wire import Cut, Wire
@@ -60,8 +58,7 @@ def outsider(wire: Wire) -> Iterator[Engine]:
 
 def write(connection: Connection) -> int:
     """Write as a unit does, and return which process of the server has done it."""
-    forget_writes(connection)
-    begin_as(connection, NO_INTENT)
+    begin_unit(connection)
     connection.execute(text("INSERT INTO note VALUES ('tea')"))
     backend: int = connection.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
     return backend

@@ -7,12 +7,11 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from flask_unitofwork.database.commits import has_committed, outcome_is_unknown
-from flask_unitofwork.database.intent import NO_INTENT, Intent
-from flask_unitofwork.database.transactions import begin_as
-from flask_unitofwork.database.written import forget_writes
+from flask_unitofwork.database.intent import Intent
 from tests.database.committing import (
     Names,
     assert_pool_is_whole,
+    begin_unit,
     engine,
     names,
     no_errors_are_logged,
@@ -100,8 +99,7 @@ def test_the_outcome_is_known_after_the_connection_is_closed(engine: Engine) -> 
 def test_a_two_phase_commit_is_sqlalchemys(engine: Engine, names: Names) -> None:
     with engine.connect() as connection:
         transaction = connection.begin_twophase()
-        forget_writes(connection)
-        begin_as(connection, NO_INTENT)
+        begin_unit(connection)
         write(connection)
         transaction.prepare()
         transaction.commit()
