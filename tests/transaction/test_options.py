@@ -158,7 +158,10 @@ class TestIsolationLevel:
             def post(self) -> str:
                 return str(stage.uow.session.scalar(text(ISOLATION)))
 
-        stage.app.before_request(lambda: stage.uow.session.scalars(select(Item)).all() and None)
+        @stage.app.before_request
+        def load() -> None:
+            stage.uow.session.scalars(select(Item)).all()
+
         stage.app.add_url_rule("/", view_func=Items.as_view("items"))
         assert stage.client.post("/").text == "SERIALIZABLE"
 
