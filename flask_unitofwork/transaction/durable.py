@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ..exceptions import DemarcationError
 from .demarcation import DurableBlock, Succeeds
@@ -36,5 +36,4 @@ class Durable:
 
     def __call__(self, function: F) -> F:
         """Run *function* as a transaction of its own, each time it is called."""
-        decorated: Any = self._block(function)
-        return decorated  # type: ignore[no-any-return]
+        return cast(F, self._block(function))

@@ -39,7 +39,7 @@ class TransactionOptions:
                 f"isolation_level={self.isolation_level!r} is none of SQL's isolation levels. Write one of {levels};"
                 " or leave it out, for the database's default."
             )
-        if not isinstance(self.read_only, bool | None):
+        if not _is_flag(self.read_only):
             raise _wrong("read_only", "True or False", self.read_only)
         if self.timeout is not None and not (_is_number(self.timeout) and 0 < self.timeout < float("inf")):
             raise _wrong("timeout", "a number of seconds above 0", self.timeout)
@@ -83,6 +83,10 @@ WRITER_IN_READER: Final = (
     " Leave read_only() out around it, or write uow.read_only() here too; or, for a transaction of its own,"
     " uow.independent_transaction()."
 )
+
+
+def _is_flag(value: Any) -> bool:
+    return value is None or isinstance(value, bool)
 
 
 def _is_number(value: Any) -> bool:

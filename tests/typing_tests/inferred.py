@@ -115,6 +115,11 @@ def blocks(app: Flask) -> int:
         assert_type(in_scope, Session)
     with uow.savepoint():
         pass
+    with uow.read_only(timeout=1.5) as reading, uow.transaction_required() as required:
+        assert_type(reading, Session)
+        assert_type(required, Session)
+    with uow.independent_transaction(isolation_level="SERIALIZABLE") as independent:
+        assert_type(independent, Session)
     return 1  # no block swallows what is raised in it, so this line is reached
 
 
@@ -137,6 +142,23 @@ async def place_later(product: str) -> int:
     return len(product)
 
 
+@uow.durable
+def close(day: str) -> int:
+    return len(day)
+
+
+@uow.durable(attempts=3, isolation_level="SERIALIZABLE")
+async def close_later(day: str) -> int:
+    return len(day)
+
+
+@uow.read_only()
+@uow.transaction_required()
+@uow.independent_transaction(attempts=2)
+def report(day: str, *, full: bool = False) -> list[str]:
+    return [day] * full
+
+
 @uow.on_commit
 def tell() -> str:
     return "told"
@@ -145,6 +167,10 @@ def tell() -> str:
 placed: Callable[[str, int], list[int]] = place
 assert_type(place("tea", quantity=2), list[int])
 assert_type(nightly("a", "b", dry=True), None)
+assert_type(close("today"), int)
+closing: Callable[[str], Awaitable[int]] = close_later
+assert_type(report("today", full=True), list[str])
+assert_type(uow.current.attempt, int)
 assert_type(view(1), Response)
 later: Callable[[str], Awaitable[int]] = place_later
 assert_type(tell(), str)
