@@ -97,7 +97,7 @@ def fate_of(mark: TransactionMark, engine: Engine) -> Fate:
     A transaction that stays in progress is ended: the server has not noticed that its client is gone, and may not for
     hours. (It may be waiting for a standby to confirm a commit: that wait is over then, and it is committed.)
 
-    Takes `PATIENCE_SECONDS` at most, and what one attempt to connect may take.
+    Takes `PATIENCE_SECONDS` at most, and what one attempt to connect and to ask may take.
 
     Args:
         mark: the transaction's.

@@ -49,9 +49,10 @@ def test_only_a_unit_that_has_written_asks_before_commit(engine: Engine, wire: W
 
 
 def test_a_connection_of_an_engine_is_left_to_sqlalchemy(engine: Engine, wire: Wire, names: Names) -> None:
-    with unit(engine) as connection:  # the same connection of the driver was a unit's before
-        write(connection, "unit's")
-        connection.commit()
+    # The same connection of the driver was a unit's before, and somebody still holds what the unit had.
+    with unit(engine) as held:
+        write(held, "unit's")
+        held.commit()
     wire.when_sent("COMMIT", Cut.AFTER)
 
     with engine.connect() as connection:
@@ -61,6 +62,7 @@ def test_a_connection_of_an_engine_is_left_to_sqlalchemy(engine: Engine, wire: W
         assert not has_committed(connection)
         assert not outcome_is_unknown(connection)
 
+    assert has_committed(held)
     assert names() == ["own", "unit's"]
 
 

@@ -118,7 +118,8 @@ class Wire:
         """Let the server have what a half-open connection was about to carry."""
         for line in self._lines:
             if line.held:
-                line.server.sendall(line.held)
+                with suppress(OSError):  # the server has ended it
+                    line.server.sendall(line.held)
                 line.held = b""
 
     @property
