@@ -244,10 +244,12 @@ class UnitOfWork(ModelMethods):
 
         A context manager and a decorator, for what must be kept in any case, such as an audit trail. It cannot see what
         the other has not committed, and waits for its locks: on SQLite, which has one writer, it cannot write once the
-        other has written. The arguments are those of :meth:`transaction`.
+        other has taken its turn, which one that means to write does with its first statement. The arguments are those of
+        :meth:`transaction`.
 
         Raises:
             OutsideScopeError: on entering it outside of a request or app context.
+            DemarcationError: at a statement that writes on SQLite, where the other one has its turn.
 
         Example:
             ::

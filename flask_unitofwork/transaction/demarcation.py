@@ -201,12 +201,13 @@ def settle(unit: Unit, exc: BaseException | None, succeeds: Succeeds) -> None:
         return
     try:
         unit.commit()
-    except DoomedError:
+    except BaseException as error:
+        if unit.is_idle:
+            raise  # a hook failed after the commit, which stands
         doom = unit.doom_reason
         unit.rollback()
-        if doom is None or not doom.asked:
-            raise
-    except BaseException:
-        if not unit.is_idle:  # it is, where a hook failed after the commit
-            unit.rollback()
+        if isinstance(error, DoomedError) and doom is not None and doom.asked:
+            return
+        if succeeds(error):
+            raise DoomedError("A before_commit hook raised an answer, but nothing was committed.") from error
         raise

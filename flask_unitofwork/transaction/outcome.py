@@ -75,6 +75,7 @@ class Outcome:
             while self._hooks is not None and self._hooks.before_commit and self.doom is None:
                 self._hooks.before_commit.pop(0).function()
         except BaseException as error:
+            self.doom = None  # what the hook raised counts, whatever it asked for before
             self.condemn(Doom(f"a before_commit hook raised {type(error).__name__}", asked=False, cause=error))
             raise
 

@@ -63,6 +63,8 @@ class Savepoint:
         if exc is not None and self._succeeds(exc):
             exc_type = exc = tb = None
         was_lost = not nested.is_active
+        if was_lost:
+            nested.rollback()  # the flush that failed has done so already, but told nobody
         nested.__exit__(exc_type, exc, tb)
         if was_lost and exc is None:
             raise DoomedError(

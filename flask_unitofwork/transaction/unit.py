@@ -325,6 +325,8 @@ class Unit:
         has_committed_work = self.has_committed
         run_hooks(hooks, self._hook_scope, after="commit" if committed else "rollback")
         self.has_committed = has_committed_work  # what hooks commit is theirs
+        if self.blocks and not committed:
+            self.doom("its transaction was ended inside a block, by session.close() or the like", asked=False)
 
 
 def _state_without_commit(connections: Collection[Connection]) -> State:

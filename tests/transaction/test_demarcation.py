@@ -175,6 +175,30 @@ class TestATransactionBlock:
         with pytest.raises(DemarcationError, match=r"Write the with statement inside of it"):
             sqlite_stage.uow.transaction()(numbers if kind == "generator" else later)
 
+    @pytest.mark.parametrize("how", ["close", "rollback", "begin", "remove"])
+    def test_cannot_be_committed_once_its_transaction_was_ended_inside(self, stage: Stage, how: str) -> None:
+        with stage.app.app_context():
+            with pytest.raises(DoomedError, match="was ended inside a block"), stage.uow.transaction() as session:
+                session.add(Item(name="tea"))
+                session.flush()
+                if how == "close":
+                    session.close()
+                elif how == "remove":
+                    stage.uow.registry.remove()
+                elif how == "rollback":
+                    transaction = session.get_transaction()
+                    assert transaction is not None
+                    transaction.rollback()
+                else:
+                    transaction = session.get_transaction()
+                    assert transaction is not None
+                    with pytest.raises(LookupError), transaction:
+                        raise LookupError
+                stage.add("coffee")
+            stage.add("milk")
+            stage.uow.session.commit()
+        assert stage.names() == ["milk"]
+
 
 class TestASavepoint:
     def test_takes_back_only_what_failed_in_it(self, stage: Stage) -> None:
@@ -206,6 +230,19 @@ class TestASavepoint:
                     session.flush()
             session.add(Item(name="milk"))
         assert stage.names() == ["tea", "milk"]
+
+    def test_that_a_failed_flush_takes_back_takes_its_hooks_and_dooms_with_it(self, stage: Stage) -> None:
+        log: list[str] = []
+        with stage.app.app_context(), stage.uow.transaction() as session:
+            session.add(Item(name="tea"))
+            session.flush()
+            with pytest.raises(IntegrityError), stage.uow.savepoint(), stage.uow.transaction():
+                stage.uow.on_commit(lambda: log.append("mail"))
+                session.add(Item(name="tea"))
+                session.flush()
+            session.add(Item(name="milk"))
+        assert stage.names() == ["tea", "milk"]
+        assert log == []
 
     def test_that_is_taken_back_takes_the_doom_with_it(self, stage: Stage) -> None:
         with stage.app.app_context(), stage.uow.transaction() as session:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from flask import abort, redirect
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from flask_unitofwork import Session, State
+from flask_unitofwork import DoomedError, Session, State
 from tests.stage import Base, Item, MakeStage, Stage
 
 Note = Callable[[str], Callable[[], None]]
@@ -212,6 +213,39 @@ class TestBeforeACommit:
             stage.uow.before_commit(lambda: stage.add("audit"))
             stage.uow.session.commit()
         assert stage.names() == ["audit"]
+
+    def test_what_a_hook_raises_counts_more_than_the_doom_it_asked_for(self, stage: Stage) -> None:
+        def refuse() -> None:
+            stage.uow.doom("no")
+            raise DoomedError("not with me")
+
+        with stage.app.app_context(), pytest.raises(DoomedError, match="not with me"), stage.uow.transaction():
+            stage.uow.before_commit(refuse)
+            stage.add("tea")
+        assert stage.names() == []
+
+    def test_a_redirect_that_a_hook_raises_is_no_success(self, stage: Stage) -> None:
+        @stage.app.post("/")
+        @stage.uow.explicit_commit
+        @stage.uow.transaction()
+        def view() -> str:
+            stage.add("tea")
+            stage.uow.before_commit(lambda: abort(redirect("/thanks")))
+            return "added"
+
+        assert stage.client.post("/").status_code == 500
+        assert stage.names() == []
+
+    def test_a_hook_after_the_commit_may_raise_what_it_likes(self, stage: Stage) -> None:
+        def complain() -> None:
+            raise DoomedError("too late")
+
+        with stage.app.app_context():
+            with pytest.raises(DoomedError, match="too late"), stage.uow.transaction():
+                stage.add("tea")
+                stage.uow.on_commit(complain, robust=False)
+            assert stage.uow.current.state is State.COMMITTED
+        assert stage.names() == ["tea"]
 
 
 class TestAfterARollback:
