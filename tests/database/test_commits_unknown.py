@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import Engine, make_url
@@ -125,6 +126,15 @@ def test_who_has_got_the_backend_from_a_pooler_is_left_alone(
         assert fate_of(mark, engine) is Fate.COMMITTED
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Let Ctrl-C be what it is for a program in the foreground; a shell ignores it for those in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_during_commit_leaves_it_unknown(engine: Engine, wire: Wire, names: Names) -> None:
     def interrupt() -> None:
         signal.raise_signal(signal.SIGINT)
