@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, overload
+from typing import Any, Literal, TypeVar, overload
 
 from flask import Flask
 from sqlalchemy import Engine, MetaData
@@ -15,7 +15,7 @@ from .config import DEFAULT_BIND, Settings
 from .database import Engines
 from .database.intent import IsolationLevel
 from .database.schema import create_all, drop_all
-from .exceptions import AlreadyInitializedError, ConfigurationError
+from .exceptions import AlreadyInitializedError, ConfigurationError, DemarcationError
 from .models import ModelMethods, mapped_classes
 from .session import Router, Session
 from .transaction import (
@@ -145,7 +145,7 @@ class UnitOfWork(ModelMethods):
 
     # -- demarcation ---------------------------------------------------------------------------------------------
 
-    def scope(self, app: Flask | None = None) -> Scope:
+    def scope(self, app: Flask | None = None, *, reads: Literal["autocommit", "transaction"] = "transaction") -> Scope:
         """A unit of work of its own, anywhere: in a thread, a job, a script, or inside another unit.
 
         A context manager and a decorator. Committed when it ends well, rolled back when an exception leaves it.
@@ -153,7 +153,10 @@ class UnitOfWork(ModelMethods):
         Args:
             app: the app to work for. By default the current one; where there is no app context, the only one.
 
+            reads: ``"autocommit"`` for read mode: no transaction until something else than a read runs.
+
         Raises:
+            DemarcationError: *reads* is neither of the two.
             OutsideScopeError: on entering it, where the app is not obvious.
 
         Example:
@@ -162,7 +165,9 @@ class UnitOfWork(ModelMethods):
                 with uow.scope(app) as session:
                     session.add(Product(name="Tea"))
         """
-        return Scope(self._units, lambda: self._apps, app, TransactionOptions())
+        if reads not in ("autocommit", "transaction"):
+            raise DemarcationError(f'reads must be "autocommit" or "transaction"; it is {reads!r}.')
+        return Scope(self._units, lambda: self._apps, app, TransactionOptions(), reads=reads == "autocommit")
 
     def transaction(
         self,

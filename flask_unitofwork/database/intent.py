@@ -32,12 +32,15 @@ class Intent:
         writes: it means to write, so that a database with one writer gives it its turn at the first statement.
         read_only: the database refuses writes, and a statement that writes raises `ReadOnlyError` before it is sent.
         isolation_level: how much it may see of others; None for the database's default.
+        reads_in_autocommit: until something else than a read runs, there is no transaction, and each read sees what is
+            committed when it runs.
         timeout: seconds that one statement may take; None for the limit that the app configured, if any.
     """
 
     writes: bool = False
     read_only: bool = False
     isolation_level: IsolationLevel | None = None
+    reads_in_autocommit: bool = False
     timeout: float | None = None
 
     def __post_init__(self) -> None:

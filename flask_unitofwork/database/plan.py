@@ -39,6 +39,7 @@ class EnginePlan:
         connect_args: what the user gives the driver's ``connect``.
         statement_timeout: seconds that one statement may take; None for no limit.
         lock_timeout: seconds that one statement may wait for a lock; None for the database's own limit.
+        two_phase: whether commits have two phases.
         application_name: who the database is told is connected.
         instance_path: the folder that relative SQLite paths are under; None if there is none.
     """
@@ -50,6 +51,7 @@ class EnginePlan:
     statement_timeout: float | None
     lock_timeout: float | None
     application_name: str
+    two_phase: bool = False
     instance_path: Path | None = None
 
     @classmethod
@@ -69,6 +71,7 @@ class EnginePlan:
             statement_timeout=settings.statement_timeout,
             lock_timeout=settings.lock_timeout,
             application_name=application_name,
+            two_phase=settings.two_phase,
             instance_path=settings.instance_path,
         )
 

@@ -17,11 +17,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, event
 
+from .autocommit import begin_explicitly, begins_explicitly, can_begin_explicitly
 from .fork import protect
 from .intent import Intent
 from .plan import EnginePlan
 
-__all__ = ["begin_as", "build", "refuse_writes"]
+__all__ = ["begin", "begin_as", "build", "refuse_writes"]
 
 # Drivers on libpq, which take its connection parameters.
 _LIBPQ: Final = frozenset({"psycopg", "psycopg2", "psycopg2cffi"})
@@ -48,6 +49,8 @@ def build(plan: EnginePlan) -> Engine:
         connect_args: dict[str, Any] = {"fallback_application_name": plan.application_name, **_NETWORK}
         engine = plan.create_engine(connect_args=connect_args, imposed=_startup_options(plan, timeouts))
     protect(engine)
+    if can_begin_explicitly(plan):
+        begin_explicitly(engine, begin)
     return engine
 
 
@@ -90,11 +93,25 @@ def _set_on_connect(engine: Engine, timeouts: Mapping[str, int]) -> None:
 # -- transactions ----------------------------------------------------------------------------------------------------
 
 
+def begin(intent: Intent) -> list[str]:
+    """What begins a transaction for *intent*: one message, however much it asks for."""
+    characteristics = [f"ISOLATION LEVEL {intent.isolation_level}"] if intent.isolation_level else []
+    if intent.read_only:
+        characteristics.append("READ ONLY")
+    statement = " ".join(["BEGIN", *characteristics])
+    if intent.timeout is not None:
+        statement += f"; SET LOCAL statement_timeout = {_milliseconds(intent.timeout)}"
+    return [statement]
+
+
 def begin_as(connection: Connection, intent: Intent) -> None:
-    """Let the transaction that has begun on *connection* be as *intent* says: one round trip for all of it."""
+    """Let the transaction that has begun on *connection* be as *intent* says, where it did not begin with `begin`."""
     settings: list[str] = []
-    if intent.isolation_level is not None and not connection.in_nested_transaction():
-        settings.append(f"SET TRANSACTION ISOLATION LEVEL {intent.isolation_level}")
+    if not connection.in_nested_transaction():
+        if begins_explicitly(connection):
+            return
+        if intent.isolation_level is not None:
+            settings.append(f"SET TRANSACTION ISOLATION LEVEL {intent.isolation_level}")
     if intent.read_only:
         settings.append("SET TRANSACTION READ ONLY")
     if intent.timeout is not None:

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from . import mysql, postgresql, sqlite
+from . import mysql, postgresql, sqlite_transactions
 from .intent import AROUND, INTENT, NO_INTENT, REFUSES_WRITES, Intent
 
 __all__ = ["amend_intent", "begin_as", "end_as", "forget_intents", "permit_writes", "refuse_writes"]
@@ -16,7 +16,7 @@ __all__ = ["amend_intent", "begin_as", "end_as", "forget_intents", "permit_write
 _Tell = Callable[[Connection, Intent], None]
 
 _BEGIN: Final[Mapping[str, _Tell]] = {
-    "sqlite": sqlite.begin_as,
+    "sqlite": sqlite_transactions.begin_as,
     "postgresql": postgresql.begin_as,
     "mysql": mysql.begin_as,
     "mariadb": mysql.begin_as,
@@ -81,7 +81,7 @@ def refuse_writes(connection: Connection) -> None:
     """
     connection.info[REFUSES_WRITES] = True
     if connection.dialect.name == "sqlite":
-        sqlite.refuse_writes(connection)
+        sqlite_transactions.refuse_writes(connection)
     elif connection.dialect.name == "postgresql":
         postgresql.refuse_writes(connection)
 
@@ -90,4 +90,4 @@ def permit_writes(connection: Connection) -> None:
     """Undo `refuse_writes`, where the database does not do that by itself."""
     connection.info[REFUSES_WRITES] = False
     if connection.dialect.name == "sqlite":
-        sqlite.permit_writes(connection)
+        sqlite_transactions.permit_writes(connection)

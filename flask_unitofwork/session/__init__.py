@@ -1,6 +1,7 @@
 """The session: SQLAlchemy's own, with its binds routed and its owner told of what becomes of its transactions."""
 
+from .attachment import Attachment, SessionOwner
 from .routing import BindSource, Router
-from .session import Attachment, Session, SessionOwner, attach, attachment_of
+from .session import Session, attach, attachment_of
 
 __all__ = ["Attachment", "BindSource", "Router", "Session", "SessionOwner", "attach", "attachment_of"]

@@ -7,68 +7,15 @@ everything else that mirrors a Session mirrors all of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ClauseElement, Connection, Engine, event, orm
 from sqlalchemy.exc import UnboundExecutionError
 
-from .routing import Router
+from .attachment import Attachment, SessionOwner
+from .reading import give_back, run
 
 __all__ = ["Attachment", "Session", "SessionOwner", "attach", "attachment_of"]
-
-
-class SessionOwner(Protocol):
-    """What a session's unit is asked and told. Only outermost transactions are reported, and savepoints rolled back."""
-
-    def check_demarcation(self, operation: str) -> None:
-        """Raise a DemarcationError where *operation* ("commit" or "rollback") is a block's to do, not the caller's."""
-        ...
-
-    def transaction_begun(self) -> None:
-        """An outermost transaction has begun."""
-        ...
-
-    def begun_by_hand(self) -> None:
-        """The code wrote ``session.begin()``, and so decides itself about commit and rollback."""
-        ...
-
-    def connection_begun(self, connection: Connection) -> None:
-        """*connection* has joined the transaction; nothing has run on it."""
-        ...
-
-    def savepoint_begun(self, connection: Connection) -> None:
-        """*connection* has joined a savepoint in the transaction; nothing has run on it there."""
-        ...
-
-    def before_commit(self) -> None:
-        """The outermost transaction is about to flush and commit. May write; may raise, and so prevent it."""
-        ...
-
-    def savepoint_rolled_back(self, savepoint: orm.SessionTransaction) -> None:
-        """*savepoint* was rolled back; the transaction goes on."""
-        ...
-
-    def transaction_ended(self, *, committed: bool) -> None:
-        """The outermost transaction is over and its connections are given back."""
-        ...
-
-
-@dataclass(slots=True)
-class Attachment:
-    """What ties a session to an app.
-
-    Attributes:
-        router: chooses engines.
-        owner: the unit that the session belongs to, once it has one.
-        bind: the name of the database for what names none; None for the app's default.
-        committed: the outermost transaction that is about to end was committed.
-    """
-
-    router: Router
-    owner: SessionOwner | None = None
-    bind: str | None = None
-    committed: bool = False
 
 
 class Session(orm.Session):
@@ -109,8 +56,50 @@ class Session(orm.Session):
                 pass  # none of the user's binds fits: the app's databases are the fallback
         return attachment.router.bind_for(mapper, clause, attachment.bind)
 
+    if not TYPE_CHECKING:  # SQLAlchemy's own signatures, with all their overloads, are what users see
+
+        def execute(self, *args: Any, **kwargs: Any) -> Any:
+            """Execute a statement, as SQLAlchemy documents. In read mode a SELECT leaves no transaction behind."""
+            attachment = self._attachment
+            if attachment is None or not attachment.reads:
+                return super().execute(*args, **kwargs)
+            return run(self, attachment, super().execute, args, kwargs)
+
+        def scalar(self, *args: Any, **kwargs: Any) -> Any:
+            """Execute a statement and return a scalar, as SQLAlchemy documents; in read mode as ``execute`` does."""
+            attachment = self._attachment
+            if attachment is None or not attachment.reads:
+                return super().scalar(*args, **kwargs)
+            return run(self, attachment, super().scalar, args, kwargs)
+
+        def scalars(self, *args: Any, **kwargs: Any) -> Any:
+            """Execute a statement and return its scalars, as SQLAlchemy documents; in read mode as ``execute`` does."""
+            attachment = self._attachment
+            if attachment is None or not attachment.reads:
+                return super().scalars(*args, **kwargs)
+            return run(self, attachment, super().scalars, args, kwargs)
+
+    def connection(self, *args: Any, **kwargs: Any) -> Connection:
+        """The connection of the transaction in progress, as SQLAlchemy documents. It ends read mode for that one."""
+        _end_read_mode(self)
+        return super().connection(*args, **kwargs)
+
+    def release(self) -> None:
+        """Give connections back before slow work that needs none. The next statement takes one again.
+
+        Raises:
+            DemarcationError: there is uncommitted work, or a block is open.
+        """
+        attachment = self._attachment
+        if attachment is None or attachment.owner is None:
+            self.close()
+            return
+        attachment.owner.check_release()
+        give_back(self, attachment)
+
     def begin(self, nested: bool = False) -> orm.SessionTransaction:
-        """Begin a transaction by hand, as SQLAlchemy documents."""
+        """Begin a transaction by hand, as SQLAlchemy documents. It ends read mode for that one."""
+        _end_read_mode(self)
         transaction = super().begin(nested)
         owner = _owner_of(self)
         if owner is not None and not nested:
@@ -143,6 +132,7 @@ class Session(orm.Session):
         begun = self.in_transaction()
         super().rollback()
         if not begun:
+            self.expire_all()  # as the rollback of what has been read in a transaction does
             # No transaction ended, but what waits for a rollback (hooks, a doom) has had it.
             owner.transaction_ended(committed=False)
 
@@ -160,6 +150,12 @@ def attachment_of(session: Session) -> Attachment | None:
 def _owner_of(session: Session) -> SessionOwner | None:
     attachment = session._attachment
     return None if attachment is None else attachment.owner
+
+
+def _end_read_mode(session: Session) -> None:
+    owner = _owner_of(session)
+    if owner is not None:
+        owner.read_mode_ends()
 
 
 # -- what SQLAlchemy's events say, told to the owner -----------------------------------------------------------------
@@ -212,5 +208,9 @@ def _rolled_back(session: Session, transaction: orm.SessionTransaction) -> None:
 @event.listens_for(Session, "after_transaction_end")
 def _transaction_ended(session: Session, transaction: orm.SessionTransaction) -> None:
     attachment = session._attachment
-    if attachment is not None and attachment.owner is not None and transaction.parent is None:
+    if attachment is None or attachment.owner is None or transaction.parent is not None:
+        return
+    if attachment.releasing:
+        attachment.owner.connections_given_back()
+    else:
         attachment.owner.transaction_ended(committed=attachment.committed)

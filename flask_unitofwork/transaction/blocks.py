@@ -11,6 +11,7 @@ __all__ = ["OpenBlocks"]
 
 _INSTEAD: Final = {
     "commit": "leave the block: it commits when it ends without an exception",
+    "release": "do the slow work before or after the block",
     "rollback": 'raise an exception, or write uow.doom("why") and leave the block',
 }
 

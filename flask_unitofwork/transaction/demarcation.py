@@ -136,7 +136,7 @@ class Transaction(Block):
         if unit.read_only:
             return
         if self._outermost and not unit.connections:
-            unit.intend(writes=False, read_only=True)
+            unit.intend(writes=False, read_only=True, reads_in_autocommit=False)
             return
         unit.reading.begin()
         self._reading = unit.session.begin_nested().__enter__()

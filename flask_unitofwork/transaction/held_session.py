@@ -55,17 +55,34 @@ class HeldSession:
         assert attachment is not None, "sessions of an app are attached to it when they are made"
         self.session, self._attachment = session, attachment
         attachment.owner = owner
+        attachment.reads = self.intent.reads_in_autocommit
         return session
 
     def intend(self, **changes: Any) -> None:
         """Change, from the next transaction on, what the unit's transactions are for."""
-        self.intent = replace(self.intent, **changes)
+        self.intend_as(replace(self.intent, **changes))
+
+    def intend_as(self, intent: Intent) -> None:
+        """From the next transaction on, they are for *intent*."""
+        self.intent = intent
+        if self._attachment is not None and not self.connections:
+            self._attachment.reads = intent.reads_in_autocommit
 
     def expect_writes(self) -> None:
         """From the next statement on, the unit means to write."""
-        self.intend(writes=True)
+        self.intent = replace(self.intent, writes=True, reads_in_autocommit=False)
+        self._amend(self.intent)
+
+    def read_mode_ends(self) -> None:
+        """From the next statement on there is a transaction; when it is over, it is as `intent` says again."""
+        if self._attachment is not None and self._attachment.reads:
+            self._amend(replace(self.intent, reads_in_autocommit=False))
+
+    def _amend(self, intent: Intent) -> None:
+        if self._attachment is not None:
+            self._attachment.reads = intent.reads_in_autocommit
         for connection in self.connections:
-            amend_intent(connection, self.intent)
+            amend_intent(connection, intent)
 
     def route(self, bind: str | None) -> str | None:
         """Let what names no database go to *bind*; None for the app's default.
@@ -85,13 +102,18 @@ class HeldSession:
 
     def begun(self, connection: Connection, around: Collection[Connection]) -> None:
         """*connection* has joined the transaction in progress, which was begun inside of those of *around*."""
-        self.connections[connection] = begin_as(connection, self.intent, around)
+        intent = self.intent
+        if intent.reads_in_autocommit and self._attachment is not None and not self._attachment.reads:
+            intent = replace(intent, reads_in_autocommit=False)
+        self.connections[connection] = begin_as(connection, intent, around)
 
     def ended(self) -> None:
         """The transaction in progress is over."""
         connections, self.connections = self.connections, {}
         for connection, before in connections.items():
             end_as(connection, before)
+        if self._attachment is not None:
+            self._attachment.reads = self.intent.reads_in_autocommit
 
     @property
     def in_transaction(self) -> bool:

@@ -16,10 +16,12 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.orm import SessionTransaction
 
+from ..database.autocommit import has_all_rows, is_in_transaction
 from ..database.commits import forget_commits, has_committed, outcome_is_unknown
 from ..database.failed import has_failed
 from ..database.intent import NO_INTENT, Intent
 from ..database.written import forget_writes
+from ..exceptions import DemarcationError
 from ..session import Session
 from .blocks import OpenBlocks
 from .doom import Doom
@@ -130,7 +132,7 @@ class Unit:
 
     def intend_as(self, intent: Intent) -> None:
         """From the next transaction on, they are for *intent*."""
-        self._held.intent = intent
+        self._held.intend_as(intent)
 
     def expect_writes(self) -> None:
         """From the next statement on, the unit means to write."""
@@ -276,6 +278,30 @@ class Unit:
 
     def begun_by_hand(self) -> None:
         self._by_hand = True
+
+    @property
+    def is_outside_transaction(self) -> bool:
+        return not any(map(is_in_transaction, self._held.connections))
+
+    @property
+    def needs_no_connection(self) -> bool:
+        connections = self._held.connections
+        return all(has_all_rows(one) and not is_in_transaction(one) for one in connections)
+
+    def read_mode_ends(self) -> None:
+        self._held.read_mode_ends()
+
+    def connections_given_back(self) -> None:
+        self._held.ended()
+
+    def check_release(self) -> None:
+        self.blocks.check("release")
+        lost = self.uncommitted_work
+        if lost:
+            raise DemarcationError(
+                f"session.release() would lose work that is not committed: {', '.join(lost)}. Write session.commit()"
+                " first, or do the slow work before or after."
+            )
 
     def transaction_begun(self) -> None:
         self._outcome.begin()

@@ -33,14 +33,13 @@ from flask.ctx import AppContext
 from tenacity import Retrying
 from werkzeug.wrappers import Response
 
-from ..database.intent import Intent
 from ..exceptions import DoomedError, LostWriteError, UnknownCommitError
 from ..transaction import Unit
 from .context import DISPATCHING, STATE, current_context, peek_state, request_context, state_of
 from .policy import is_answer
 from .repeatable import RepeatableRequest
 from .streaming import close_abandoned, mark_streaming
-from .units import AppState, Units
+from .units import STREAMS, AppState, Units
 
 __all__ = ["Dispatch"]
 
@@ -230,7 +229,7 @@ class Dispatch:
         response = self._app.make_response(value)
         self._settle(unit, response)
         # What the view's decorators ask for is for the view; what comes after it may write.
-        unit.intend_as(self._units.method_intent())
+        unit.intend_as(self._units.method_intent(self._app))
         return response
 
     def _passed(self, error: BaseException) -> None:
@@ -239,7 +238,7 @@ class Dispatch:
             self._fail()
             unit = _unit_of_request()
             if unit is not None:
-                unit.intend_as(self._units.method_intent())
+                unit.intend_as(self._units.method_intent(self._app))
 
     def _settle(self, unit: Unit, response: Response) -> None:
         """Commit or roll back, as the policy says of *response*. Explicit units are left to the code."""
@@ -284,7 +283,7 @@ class Dispatch:
         """The response leaves now, and its body is made while it does: from here on the request only reads."""
         state = mark_streaming(context, response, preserved="werkzeug.debug.preserve_context" in request.environ)
         if state.unit is not None:
-            state.unit.intend_as(Intent(read_only=True))
+            state.unit.intend_as(STREAMS)
 
     def _report_lost_work(self, unit: Unit) -> None:
         message = (

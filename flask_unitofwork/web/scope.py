@@ -39,14 +39,22 @@ class Scope(Block):
         apps: the apps that the UnitOfWork knows; a single one need not be named.
         app: the app to work for; by default the current one.
         options: what it asks of its transaction.
+        reads: whether it reads in autocommit until something else than a read runs.
     """
 
     kind: ClassVar[str] = "scope"
 
     def __init__(
-        self, units: Units, apps: Callable[[], Iterable[Flask]], app: Flask | None, options: TransactionOptions
+        self,
+        units: Units,
+        apps: Callable[[], Iterable[Flask]],
+        app: Flask | None,
+        options: TransactionOptions,
+        *,
+        reads: bool = False,
     ) -> None:
         super().__init__(options)
+        self._reads = reads
         self._units = units
         self._apps = apps
         self._app = app
@@ -55,7 +63,7 @@ class Scope(Block):
         self._inner: InnerScope | None = None
 
     def again(self) -> Self:
-        return type(self)(self._units, self._apps, self._app, self.options)
+        return type(self)(self._units, self._apps, self._app, self.options, reads=self._reads)
 
     def __enter__(self) -> Session:
         if self._unit is not None:
@@ -95,7 +103,8 @@ class Scope(Block):
         outer = self._units.around() if self._pushed is None else None
         options = self.options
         intent = Intent(
-            writes=not options.read_only and _is_alone(outer),
+            writes=not options.read_only and not self._reads and _is_alone(outer),
+            reads_in_autocommit=self._reads,
             read_only=bool(options.read_only),
             isolation_level=options.isolation_level,
             timeout=options.timeout,

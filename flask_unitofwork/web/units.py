@@ -38,6 +38,8 @@ EXTENSION: Final = "unitofwork"
 APP_STATE: Final = "unitofwork.state"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 WRITES: Final = Intent(writes=True)
+READS: Final = Intent(reads_in_autocommit=True)
+STREAMS: Final = Intent(reads_in_autocommit=True, read_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,7 @@ class Units:
         state.unit = self.make(
             app,
             managed=lambda: getattr(owner, DISPATCHING, False) and self.commits_on_success(app),
-            intent=self.view_intent(app) if dispatching else Intent(read_only=state.streaming),
+            intent=self.view_intent(app) if dispatching else STREAMS if state.streaming else NO_INTENT,
             repeats=state.repeatable is not None,
         )
         return state.unit
@@ -185,7 +187,7 @@ class Units:
         """What the request in progress means to do, as far as its method and its view's decorators tell."""
         options = demarcation_of_request(app, request).options
         if options is None:
-            return self.method_intent()
+            return self.method_intent(app)
         return Intent(
             writes=not options.read_only,
             read_only=bool(options.read_only),
@@ -193,9 +195,11 @@ class Units:
             timeout=options.timeout,
         )
 
-    def method_intent(self) -> Intent:
+    def method_intent(self, app: Flask) -> Intent:
         """What the request in progress means to do, as far as its method tells."""
-        return NO_INTENT if request.method in SAFE_METHODS else WRITES
+        if request.method not in SAFE_METHODS:
+            return WRITES
+        return READS if self.app_state(app).settings.reads == "autocommit" else NO_INTENT
 
     def commits_on_success(self, app: Flask) -> bool:
         """Whether the request in progress is committed by its success."""

@@ -1,0 +1,91 @@
+"""What ties a session to an app, and to the unit of work it belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy import Connection, orm
+
+from .routing import Router
+
+__all__ = ["Attachment", "SessionOwner"]
+
+
+class SessionOwner(Protocol):
+    """What a session's unit is asked and told. Only outermost transactions are reported, and savepoints rolled back."""
+
+    def check_demarcation(self, operation: str) -> None:
+        """Raise a DemarcationError where *operation* ("commit" or "rollback") is a block's to do, not the caller's."""
+        ...
+
+    def transaction_begun(self) -> None:
+        """An outermost transaction has begun."""
+        ...
+
+    def begun_by_hand(self) -> None:
+        """The code wrote ``session.begin()``, and so decides itself about commit and rollback."""
+        ...
+
+    def connection_begun(self, connection: Connection) -> None:
+        """*connection* has joined the transaction; nothing has run on it."""
+        ...
+
+    @property
+    def is_outside_transaction(self) -> bool:
+        """Whether no transaction has begun in any database."""
+        ...
+
+    @property
+    def needs_no_connection(self) -> bool:
+        """Whether no transaction has begun in any database, and all that was read is in this process."""
+        ...
+
+    def read_mode_ends(self) -> None:
+        """From the next statement on, and until the transaction that it begins is over, nothing runs in autocommit."""
+        ...
+
+    def connections_given_back(self) -> None:
+        """What was read has been read, and no connection is needed any more."""
+        ...
+
+    def check_release(self) -> None:
+        """Raise a DemarcationError where giving connections back would lose work or break a block."""
+        ...
+
+    def savepoint_begun(self, connection: Connection) -> None:
+        """*connection* has joined a savepoint in the transaction; nothing has run on it there."""
+        ...
+
+    def before_commit(self) -> None:
+        """The outermost transaction is about to flush and commit. May write; may raise, and so prevent it."""
+        ...
+
+    def savepoint_rolled_back(self, savepoint: orm.SessionTransaction) -> None:
+        """*savepoint* was rolled back; the transaction goes on."""
+        ...
+
+    def transaction_ended(self, *, committed: bool) -> None:
+        """The outermost transaction is over and its connections are given back."""
+        ...
+
+
+@dataclass(slots=True)
+class Attachment:
+    """What ties a session to an app.
+
+    Attributes:
+        router: chooses engines.
+        owner: the unit that the session belongs to, once it has one.
+        bind: the name of the database for what names none; None for the app's default.
+        reads: each SELECT gives its connection back, as long as no transaction has begun (read mode).
+        releasing: that is what is happening now, so the end of SQLAlchemy's transaction is none of the unit's.
+        committed: the outermost transaction that is about to end was committed.
+    """
+
+    router: Router
+    owner: SessionOwner | None = None
+    bind: str | None = None
+    committed: bool = False
+    reads: bool = False
+    releasing: bool = False
