@@ -226,7 +226,10 @@ class Unit:
     def uncommitted_work(self) -> list[str]:
         """What a rollback now would lose, such as ``["2 new Order"]``; empty if nothing."""
         session = self._held.session
-        return [] if session is None else describe_uncommitted(session, self._held.connections)
+        # What waits to be written has begun what SQLAlchemy takes for a transaction.
+        if session is None or not session.in_transaction():
+            return []
+        return describe_uncommitted(session, self._held.connections)
 
     @property
     def is_idle(self) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from flask import Flask, request
+from flask import Flask, Request, request
 from flask.ctx import AppContext
 from sqlalchemy.orm import sessionmaker
 
@@ -28,7 +28,7 @@ from .context import (
     state_of,
 )
 from .policy import CommitPolicy
-from .views import demarcation_of_request
+from .views import ViewDemarcation, demarcation_of_endpoint
 
 __all__ = ["AppState", "Units"]
 
@@ -52,6 +52,7 @@ class AppState:
         router: chooses among them.
         sessions: makes its sessions.
         policy: turns a response into commit or rollback.
+        demarcations: what views say, by endpoint and method, each with the view that said it.
     """
 
     settings: Settings
@@ -59,6 +60,7 @@ class AppState:
     router: Router
     sessions: sessionmaker[Session]
     policy: CommitPolicy
+    demarcations: dict[tuple[str | None, str], tuple[object, ViewDemarcation]] = field(default_factory=dict)
 
     def make_session(self, **options: Any) -> Session:
         """A session on this app's databases, which has no owner yet."""
@@ -150,7 +152,7 @@ class Units:
 
     def attempts(self, app: Flask) -> int:
         """How often the view of the request in progress may run."""
-        return demarcation_of_request(app, request).attempts(self.app_state(app).settings)
+        return self._demarcation(app).attempts(self.app_state(app).settings)
 
     def make(
         self,
@@ -185,7 +187,7 @@ class Units:
 
     def view_intent(self, app: Flask) -> Intent:
         """What the request in progress means to do, as far as its method and its view's decorators tell."""
-        options = demarcation_of_request(app, request).options
+        options = self._demarcation(app).options
         if options is None:
             return self.method_intent(app)
         return Intent(
@@ -203,7 +205,19 @@ class Units:
 
     def commits_on_success(self, app: Flask) -> bool:
         """Whether the request in progress is committed by its success."""
-        return demarcation_of_request(app, request).commits_on_success(self.app_state(app).settings)
+        return self._demarcation(app).commits_on_success(self.app_state(app).settings)
+
+    def _demarcation(self, app: Flask) -> ViewDemarcation:
+        """What the view of the request in progress says, which is looked up once a view and method."""
+        # The request itself: each access to the proxy would cost as much as the rest of this.
+        current: Request = request._get_current_object()  # type: ignore[attr-defined]
+        endpoint, method = current.endpoint, current.method
+        known = self.app_state(app).demarcations
+        view = app.view_functions.get(endpoint or "")
+        found = known.get((endpoint, method))
+        if found is None or found[0] is not view:
+            found = known[endpoint, method] = view, demarcation_of_endpoint(app, endpoint, method)
+        return found[1]
 
     def leave(self, context: AppContext, *, failed: bool = False) -> None:
         """The end of *context*: close its unit, whatever state it is in.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Final, TypeVar
 
-from flask import Flask, Request
+from flask import Flask
 
 from ..config import Settings
 from ..transaction import TransactionOptions, declaration_of
@@ -15,7 +15,6 @@ from ..transaction import TransactionOptions, declaration_of
 __all__ = [
     "ViewDemarcation",
     "demarcation_of_endpoint",
-    "demarcation_of_request",
     "explicit_commit",
     "marks_explicit_commit",
     "parts_of_view",
@@ -70,11 +69,6 @@ def explicit_commit(view: V) -> V:
 def marks_explicit_commit(part: object) -> bool:
     """Whether *part* (a view function, a ``View`` class or a method of one) is marked with `explicit_commit`."""
     return bool(getattr(part, _EXPLICIT, False))
-
-
-def demarcation_of_request(app: Flask, request: Request) -> ViewDemarcation:
-    """What the view of *request* says."""
-    return demarcation_of_endpoint(app, request.endpoint, request.method)
 
 
 def demarcation_of_endpoint(app: Flask, endpoint: str | None, method: str) -> ViewDemarcation:
