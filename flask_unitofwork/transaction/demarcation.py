@@ -204,9 +204,9 @@ def settle(unit: Unit, exc: BaseException | None, succeeds: Succeeds) -> None:
     except BaseException as error:
         if unit.is_idle:
             raise  # a hook failed after the commit, which stands
-        doom = unit.doom_reason
+        was_asked = unit.was_refused_as_asked(error)
         unit.rollback()
-        if isinstance(error, DoomedError) and doom is not None and doom.asked:
+        if was_asked:
             return
         if succeeds(error):
             raise DoomedError("A before_commit hook raised an answer, but nothing was committed.") from error

@@ -6,6 +6,7 @@ from typing import Final
 
 from sqlalchemy.orm import SessionTransaction
 
+from ..exceptions import DoomedError
 from .doom import Doom
 from .hooks import Hook, Hooks
 from .lifecycle import Lifecycle, State
@@ -21,14 +22,16 @@ class Outcome:
 
     Attributes:
         doom: why the unit can only be rolled back, or None.
+        refusal: the error with which a commit was last refused for that.
     """
 
-    __slots__ = ("_hooks", "_lifecycle", "doom")
+    __slots__ = ("_hooks", "_lifecycle", "doom", "refusal")
 
     def __init__(self) -> None:
         self._lifecycle = Lifecycle()
         self._hooks: Hooks | None = None
         self.doom: Doom | None = None
+        self.refusal: DoomedError | None = None
 
     @property
     def state(self) -> State:
@@ -75,7 +78,6 @@ class Outcome:
             while self._hooks is not None and self._hooks.before_commit and self.doom is None:
                 self._hooks.before_commit.pop(0).function()
         except BaseException as error:
-            self.doom = None  # what the hook raised counts, whatever it asked for before
             self.condemn(Doom(f"a before_commit hook raised {type(error).__name__}", asked=False, cause=error))
             raise
 
@@ -86,7 +88,11 @@ class Outcome:
             DoomedError: the unit can only be rolled back.
         """
         if self.doom is not None:
-            self.doom.refuse()
+            try:
+                self.doom.refuse()
+            except DoomedError as refusal:
+                self.refusal = refusal
+                raise
 
     def commit(self) -> None:
         """The commit begins.
@@ -113,7 +119,7 @@ class Outcome:
         Returns:
             The hooks to run now. All others are dropped, so none can run twice.
         """
-        self.doom = None
+        self.doom = self.refusal = None  # the refusal knows its frames, and they the unit: a cycle
         self._lifecycle.begin()
         if state is State.ROLLED_BACK:
             self._lifecycle.move(State.ROLLING_BACK)

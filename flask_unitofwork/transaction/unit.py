@@ -186,10 +186,10 @@ class Unit:
 
     # -- dooming -------------------------------------------------------------------------------------------------
 
-    @property
-    def doom_reason(self) -> Doom | None:
-        """Why the unit is doomed, or None."""
-        return self._outcome.doom
+    def was_refused_as_asked(self, error: BaseException) -> bool:
+        """Whether *error* is the refusal to commit, and ``uow.doom()`` asked for that."""
+        doom = self._outcome.doom
+        return error is self._outcome.refusal and doom is not None and doom.asked
 
     def doom(
         self,

@@ -250,9 +250,8 @@ class Dispatch:
         try:
             # Nobody will read the objects any more, or a streaming template will: no need to load them again.
             unit.commit(expire=False)
-        except DoomedError:
-            doom = unit.doom_reason
-            if doom is None or not doom.asked:
+        except DoomedError as error:
+            if not unit.was_refused_as_asked(error):
                 raise
             unit.rollback()
         except UnknownCommitError as error:
