@@ -15,6 +15,10 @@ __all__ = ["Attachment", "SessionOwner"]
 class SessionOwner(Protocol):
     """What a session's unit is asked and told. Only outermost transactions are reported, and savepoints rolled back."""
 
+    def check_thread(self) -> None:
+        """Raise an OutsideScopeError where the thread in progress, which did not make the session, has no part in it."""
+        ...
+
     def check_demarcation(self, operation: str) -> None:
         """Raise a DemarcationError where *operation* ("commit" or "rollback") is a block's to do, not the caller's."""
         ...
@@ -77,6 +81,7 @@ class Attachment:
     Attributes:
         router: chooses engines.
         owner: the unit that the session belongs to, once it has one.
+        thread: the thread that the session was made in, where it is looked after who uses it (debug and testing).
         bind: the name of the database for what names none; None for the app's default.
         reads: each SELECT gives its connection back, as long as no transaction has begun (read mode).
         releasing: that is what is happening now, so the end of SQLAlchemy's transaction is none of the unit's.
@@ -85,6 +90,7 @@ class Attachment:
 
     router: Router
     owner: SessionOwner | None = None
+    thread: int | None = None
     bind: str | None = None
     committed: bool = False
     reads: bool = False

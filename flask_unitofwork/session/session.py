@@ -7,6 +7,7 @@ everything else that mirrors a Session mirrors all of it.
 
 from __future__ import annotations
 
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ClauseElement, Connection, Engine, event, orm
@@ -45,8 +46,11 @@ class Session(orm.Session):
 
         Raises:
             UnknownBindError: a bind key names no database.
+            OutsideScopeError: the session belongs to another thread (in debug and testing).
         """
         attachment = self._attachment
+        if attachment is not None and attachment.thread not in (None, get_ident()) and attachment.owner is not None:
+            attachment.owner.check_thread()
         if attachment is None or bind is not None or self.bind is not None:
             return super().get_bind(mapper, clause=clause, bind=bind, **kw)
         if self.binds:

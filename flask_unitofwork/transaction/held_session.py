@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from threading import get_ident
 from typing import Any
 
 from sqlalchemy import Connection
@@ -22,6 +23,7 @@ class HeldSession:
     Args:
         make: makes the session, once it is needed.
         intent: what the unit's transactions are for.
+        one_thread: whether it is looked after which thread uses the session.
 
     Attributes:
         session: the session, or None as long as nobody asked for it.
@@ -29,8 +31,9 @@ class HeldSession:
         connections: those of the transaction in progress, each with what it was for before.
     """
 
-    def __init__(self, make: Callable[[], Session], intent: Intent) -> None:
+    def __init__(self, make: Callable[[], Session], intent: Intent, *, one_thread: bool) -> None:
         self._make = make
+        self._one_thread = one_thread
         self._attachment: Attachment | None = None
         self.intent = intent
         self.session: Session | None = None
@@ -56,6 +59,7 @@ class HeldSession:
         self.session, self._attachment = session, attachment
         attachment.owner = owner
         attachment.reads = self.intent.reads_in_autocommit
+        attachment.thread = get_ident() if self._one_thread else None
         return session
 
     def intend(self, **changes: Any) -> None:

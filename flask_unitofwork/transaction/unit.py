@@ -21,7 +21,7 @@ from ..database.commits import forget_commits, has_committed, outcome_is_unknown
 from ..database.failed import has_failed
 from ..database.intent import NO_INTENT, Intent
 from ..database.written import forget_writes
-from ..exceptions import DemarcationError
+from ..exceptions import DemarcationError, OutsideScopeError
 from ..session import Session
 from .blocks import OpenBlocks
 from .doom import Doom
@@ -45,6 +45,7 @@ class Unit:
         make_session: called once, when the session is first needed.
         hook_scope: gives each hook a unit of its own.
         managed: tells whether the scope commits by itself at its end, so that inner blocks join it.
+        in_scope: tells whether the thread in progress is in the unit's scope; None if nobody asks.
         intent: what the unit's transactions are for.
         repeats: whether what is around the unit runs it again where the database asks for that.
         outer: the unit that this one was opened inside of, if any.
@@ -63,12 +64,14 @@ class Unit:
         hook_scope: Callable[[], AbstractContextManager[object]],
         *,
         managed: Callable[[], bool] = bool,
+        in_scope: Callable[[], bool] | None = None,
         intent: Intent = NO_INTENT,
         repeats: bool = False,
         outer: Unit | None = None,
         sender: object = None,
     ) -> None:
-        self._held = HeldSession(make_session, intent)
+        self._held = HeldSession(make_session, intent, one_thread=in_scope is not None)
+        self._in_scope = in_scope
         self._hook_scope = hook_scope
         self._managed = managed
         self._outcome = Outcome()
@@ -153,7 +156,7 @@ class Unit:
             self._held.close()
         finally:
             # It refers to the scope's context, which refers to the unit: a cycle would outlive every request.
-            self._managed = bool
+            self._managed, self._in_scope = bool, None
 
     def discard(self) -> None:
         """Close without a rollback: the connections are in an unknown state and must not be used again."""
@@ -271,6 +274,14 @@ class Unit:
             session.rollback()
 
     # -- what the session reports (SessionOwner) -----------------------------------------------------------------
+
+    def check_thread(self) -> None:
+        if self._in_scope is not None and not self._in_scope():
+            raise OutsideScopeError(
+                "A session was used by a thread that it does not belong to. Two threads in one session see each other's"
+                " half-done work, and lose it. In the thread, write: with uow.scope(app) as session: …, and give it ids"
+                " instead of objects."
+            )
 
     def check_demarcation(self, operation: str) -> None:
         """Refuse commit() and rollback() inside a block, and any commit of what is doomed."""

@@ -109,7 +109,7 @@ class Scope(Block):
             isolation_level=options.isolation_level,
             timeout=options.timeout,
         )
-        return self._units.make(context.app, managed=lambda: True, intent=intent, outer=outer)
+        return self._units.make(context, managed=lambda: True, intent=intent, outer=outer)
 
     def _context(self) -> AppContext:
         context = current_context()

@@ -156,18 +156,20 @@ class Units:
 
     def make(
         self,
-        app: Flask,
+        context: AppContext,
         *,
         managed: Callable[[], bool],
         intent: Intent = NO_INTENT,
         repeats: bool = False,
         outer: Unit | None = None,
     ) -> Unit:
-        """A new unit on the databases of *app*. The arguments are those of `Unit`."""
+        """A new unit on the databases of *context*'s app. The arguments are those of `Unit`."""
+        app = context.app
         return Unit(
             self.app_state(app).make_session,
             lambda: self._hook_scope(app),
             managed=managed,
+            in_scope=(lambda: _is_in(context)) if app.debug or app.testing else None,
             intent=intent,
             repeats=repeats,
             outer=outer,
@@ -178,7 +180,7 @@ class Units:
         app, state, owner = context.app, state_of(context), outermost(context)
         dispatching: bool = getattr(owner, DISPATCHING, False)
         state.unit = self.make(
-            app,
+            owner,
             managed=lambda: getattr(owner, DISPATCHING, False) and self.commits_on_success(app),
             intent=self.view_intent(app) if dispatching else STREAMS if state.streaming else NO_INTENT,
             repeats=state.repeatable is not None,
@@ -251,6 +253,12 @@ def _report_unfinished(app: Flask, unit: Unit) -> None:
             "An app context ended, and these on_commit hooks never ran: %s. No commit followed their registration.",
             ", ".join(unit.hooks_without_transaction),
         )
+
+
+def _is_in(context: AppContext) -> bool:
+    """Whether *context* is in progress here, or one that has joined it."""
+    current = current_context()
+    return current is not None and outermost(current) is context
 
 
 def _required_context() -> AppContext:
