@@ -38,6 +38,7 @@ from .web import (
     Registry,
     Scope,
     Units,
+    answer_exhaustion,
     below_400,
     explicit_commit,
     is_answer,
@@ -110,6 +111,7 @@ class UnitOfWork(ModelMethods):
             self._units.anything_repeats = True
         weakref.finalize(app, engines.dispose)
         Dispatch(app, state, self._units).install()
+        answer_exhaustion(app)
         app.cli.add_command(uow_commands)
         app.shell_context_processor(self._shell_context)
         if settings.nested_context == "join":

@@ -16,7 +16,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from .autocommit import begin_explicitly, begins_explicitly, can_begin_explicitly
 from .fork import protect
 from .intent import Intent
-from .plan import EnginePlan
+from .plan import POOL_TIMEOUT_SECONDS, EnginePlan
 
 __all__ = ["begin_as", "build", "session_variables"]
 
@@ -39,7 +39,9 @@ _RESTORE: Final = "unitofwork_restore"
 def build(plan: EnginePlan) -> Engine:
     """An engine for *plan*, with the defaults of this module where the user decided nothing else."""
     connect_args = _CONNECT_ARGS if plan.url.get_driver_name() in _DRIVERS else {}
-    engine = plan.create_engine(connect_args=connect_args, pool_recycle=RECYCLE_SECONDS)
+    engine = plan.create_engine(
+        connect_args=connect_args, pool_recycle=RECYCLE_SECONDS, pool_timeout=POOL_TIMEOUT_SECONDS
+    )
     protect(engine)
 
     @event.listens_for(engine, "connect")

@@ -18,7 +18,11 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from ..config import DatabaseSettings, Settings
 from ..exceptions import ConfigurationError
 
-__all__ = ["EnginePlan"]
+__all__ = ["POOL_TIMEOUT_SECONDS", "EnginePlan"]
+
+# How long a request waits for a connection. SQLAlchemy's 30 seconds are longer than most browsers' users wait, and keep
+# the threads busy that could answer somebody else.
+POOL_TIMEOUT_SECONDS: Final = 5.0
 
 # SQLAlchemy's name of the kind of database → this package's extra, and a URL that works with that extra.
 _EXTRAS: Final[Mapping[str, tuple[str, str]]] = {
@@ -104,6 +108,8 @@ class EnginePlan:
             ConfigurationError: the driver is not installed or is asynchronous, or an option is not SQLAlchemy's.
         """
         # A pool made by the user has its own options and connects in its own way.
+        if "poolclass" in self.options:
+            defaults.pop("pool_timeout", None)  # not every pool has one
         options = {**({} if "pool" in self.options else defaults), **self.options}
         undecided = {name: value for name, value in (connect_args or {}).items() if self.decided(name) is None}
         options["connect_args"] = {**undecided, **self.connect_args, **(imposed or {})}

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, event
 from .autocommit import begin_explicitly, begins_explicitly, can_begin_explicitly
 from .fork import protect
 from .intent import Intent
-from .plan import EnginePlan
+from .plan import POOL_TIMEOUT_SECONDS, EnginePlan
 
 __all__ = ["begin", "begin_as", "build", "refuse_writes"]
 
@@ -41,13 +41,15 @@ def build(plan: EnginePlan) -> Engine:
     """An engine for *plan*, with the defaults of this module where the user decided nothing else."""
     timeouts = _timeouts(plan)
     if plan.connects_itself or plan.url.get_driver_name() not in _LIBPQ:
-        engine = plan.create_engine()
+        engine = plan.create_engine(pool_timeout=POOL_TIMEOUT_SECONDS)
         if timeouts:
             _set_on_connect(engine, timeouts)
     else:
         # The fallback_ gives way to application_name in the URL, in connect_args and in the environment's PGAPPNAME.
         connect_args: dict[str, Any] = {"fallback_application_name": plan.application_name, **_NETWORK}
-        engine = plan.create_engine(connect_args=connect_args, imposed=_startup_options(plan, timeouts))
+        engine = plan.create_engine(
+            connect_args=connect_args, imposed=_startup_options(plan, timeouts), pool_timeout=POOL_TIMEOUT_SECONDS
+        )
     protect(engine)
     if can_begin_explicitly(plan):
         begin_explicitly(engine, begin)

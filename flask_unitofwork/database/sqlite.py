@@ -16,7 +16,7 @@ from ..config import is_sqlite_uri
 from ..exceptions import ConfigurationError
 from .fork import protect
 from .memory import BackingFile, is_in_memory, is_shared_cache
-from .plan import EnginePlan
+from .plan import POOL_TIMEOUT_SECONDS, EnginePlan
 from .sqlite_deadline import DEADLINE, Deadline
 from .sqlite_fork import protect_file
 from .sqlite_transactions import begin_transactions
@@ -35,7 +35,7 @@ def build(plan: EnginePlan) -> Engine:
         engine = plan.create_engine(poolclass=QueuePool, connect_args={"check_same_thread": False})
         protect(engine)
     else:
-        engine = plan.create_engine()
+        engine = plan.create_engine(pool_timeout=POOL_TIMEOUT_SECONDS)
         _make_folder_on_connect(engine, plan)
         protect_file(engine, _file(engine.url))
     _configure_on_connect(engine, plan)
@@ -50,7 +50,7 @@ def _in_memory(plan: EnginePlan) -> Engine:
         return engine
     file = BackingFile()
     try:
-        engine = plan.create_engine(url=file.url(plan.url))
+        engine = plan.create_engine(url=file.url(plan.url), pool_timeout=POOL_TIMEOUT_SECONDS)
     except ConfigurationError:
         file.delete()
         raise

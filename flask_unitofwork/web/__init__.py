@@ -1,6 +1,7 @@
 """The unit of work of each request: found, settled by the response, and closed at the end."""
 
 from .dispatch import Dispatch
+from .exhaustion import answer_exhaustion
 from .nesting import join_nested_contexts
 from .policy import CommitPolicy, below_400, is_answer
 from .registry import Registry
@@ -20,6 +21,7 @@ __all__ = [
     "Registry",
     "Scope",
     "Units",
+    "answer_exhaustion",
     "below_400",
     "explicit_commit",
     "is_answer",
