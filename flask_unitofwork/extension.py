@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, TypeVar, cast, overload
 
 from flask import Flask
 from sqlalchemy import Engine, MetaData
@@ -167,6 +167,11 @@ class UnitOfWork(ModelMethods):
                 with uow.scope(app) as session:
                     session.add(Product(name="Tea"))
         """
+        if app is not None and not isinstance(cast(object, app), Flask):
+            raise DemarcationError(
+                f"scope() takes a Flask app, and was given an object of type {type(app).__name__}."
+                " As a decorator it is written with parentheses: @uow.scope()"
+            )
         if reads not in ("autocommit", "transaction"):
             raise DemarcationError(f'reads must be "autocommit" or "transaction"; it is {reads!r}.')
         return Scope(self._units, lambda: self._apps, app, TransactionOptions(), reads=reads == "autocommit")

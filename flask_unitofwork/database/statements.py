@@ -49,6 +49,8 @@ _EFFECTS: Final = {
     "LOCK": Effect.LOCK,
     "SAVEPOINT": Effect.SAVEPOINT,
 }
+# MariaDB's SET STATEMENT … FOR …, whose effect is that of what follows, and BEGIN NOT ATOMIC … END, which may do anything.
+_WRAPPERS: Final = frozenset({("SET", "STATEMENT"), ("BEGIN", "NOT")})
 _EXPLAINERS: Final = frozenset({"EXPLAIN", "DESCRIBE", "DESC"})
 # SQLite's PRAGMAs whose argument in parentheses is what to look at, not a new value.
 _LOOKING_PRAGMAS: Final = re.compile(r"\w+_(?:check|info|list|xinfo)", re.IGNORECASE)
@@ -113,14 +115,18 @@ def _effect(symbols: Sequence[str]) -> Effect:
     verb = next((symbol for symbol in symbols if symbol != "("), "")
     if verb in _EXPLAINERS:
         return _effect_of_explain(symbols)
+    if tuple(symbols[:2]) in _WRAPPERS:
+        return _effect(symbols[symbols.index("FOR") + 1 :]) if "FOR" in symbols else Effect.WRITE
     if verb == "PRAGMA":
         return _effect_of_pragma(symbols)
     if verb == "WITH":
         verb = _verb_after_with(symbols)
     if verb == "COPY":
         return Effect.READ if "TO" in symbols and not _has_nested_change(symbols) else Effect.WRITE
-    if verb not in _READERS:
-        return _EFFECTS.get(verb, Effect.WRITE)
+    return _effect_of_query(symbols) if verb in _READERS else _EFFECTS.get(verb, Effect.WRITE)
+
+
+def _effect_of_query(symbols: Sequence[str]) -> Effect:
     if _has_nested_change(symbols) or "INTO" in symbols:
         return Effect.WRITE
     return Effect.LOCK if _locks(symbols) else Effect.READ

@@ -11,9 +11,10 @@ from .executions import Info, before_each_execution
 from .intent import REFUSES_WRITES
 from .statements import Effect, effect_of
 
-__all__ = ["forget_writes", "has_written", "watch_writes"]
+__all__ = ["forget_writes", "has_done_more_than_read", "has_written", "watch_writes"]
 
 _WRITES: Final = "unitofwork_writes"
+_MORE_THAN_READS: Final = "unitofwork_more_than_reads"
 _COUNTED: Final = "_unitofwork_counted"
 
 
@@ -33,6 +34,7 @@ def forget_writes(connection: Connection) -> None:
     A new transaction on the same connection does not tell: in an isolated test, all units share one transaction.
     """
     connection.info[_WRITES] = 0
+    connection.info[_MORE_THAN_READS] = False
 
 
 def has_written(connection: Connection) -> bool:
@@ -42,8 +44,18 @@ def has_written(connection: Connection) -> bool:
     return bool(connection.info.get(_WRITES))
 
 
+def has_done_more_than_read(connection: Connection) -> bool:
+    """Whether anything but a read has run on *connection* since `forget_writes`: a lock, a setting, a savepoint, a write."""
+    if connection.closed or connection.invalidated:
+        return False
+    return bool(connection.info.get(_MORE_THAN_READS))
+
+
 def _count(info: Info, _cursor: object, statement: str, context: Any) -> None:
     effect = effect_of(statement, context)
+    if effect is Effect.READ:
+        return
+    info[_MORE_THAN_READS] = True
     if effect >= Effect.LOCK and info.get(REFUSES_WRITES):
         raise ReadOnlyError(
             f"This unit of work is read-only, and this statement writes or locks: {_shortened(statement)}."

@@ -9,6 +9,7 @@ from .hooks import Hook
 from .lifecycle import State
 from .options import TransactionOptions
 from .places import place_here
+from .repeating import repeat
 from .retry import Repetition
 from .savepoint import Savepoint
 from .signals import unit_committed, unit_retried, unit_rolled_back
@@ -30,6 +31,7 @@ __all__ = [
     "Unit",
     "declaration_of",
     "place_here",
+    "repeat",
     "settle",
     "unit_committed",
     "unit_retried",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import wraps
 from types import TracebackType
 from typing import Any, ClassVar, ParamSpec, Self, TypeVar, cast
@@ -14,8 +14,10 @@ from tenacity import AsyncRetrying, Retrying
 from ..exceptions import DemarcationError
 from ..session import Session
 from .declaration import Declaration, declare
+from .decorating import body_of, call, check_decorable
 from .options import TransactionOptions
 from .places import Place, place_here, place_of
+from .repeating import repeat
 from .retry import Repetition
 from .unit import Unit
 
@@ -93,24 +95,22 @@ class Block(ABC):
             DemarcationError: *function* is a generator function, which would leave the block before its body runs; or
                 it is decorated already, with what cannot be inside of this block.
         """
-        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            raise DemarcationError(
-                f"{function.__qualname__} is a generator function: calling it only makes the generator, so the block"
-                " would be over before its body runs. Write the with statement inside of it instead."
-            )
+        check_decorable(function)
         place = place_of(function)
-        if inspect.iscoroutinefunction(function):
+        if inspect.iscoroutinefunction(body_of(function)):
+            coroutine_function: Callable[P, Awaitable[Any]] = cast(Any, function)
 
             @wraps(function)
             async def run_async(*args: P.args, **kwargs: P.kwargs) -> Any:
                 if not self.may_repeat():
                     with self._around(place):
-                        return await function(*args, **kwargs)
+                        return await coroutine_function(*args, **kwargs)
                 repetition = Repetition(self.options.attempts)
                 async for attempt in AsyncRetrying(**repetition.policy):
                     with attempt:
-                        with self._around(place, repetition, attempt.retry_state.attempt_number):
-                            value = await function(*args, **kwargs)
+                        number = attempt.retry_state.attempt_number
+                        with self._around(place, repetition, number), repeat(repetition.working):
+                            value = await coroutine_function(*args, **kwargs)
                         repetition.succeeded()
                         return value
                 raise AssertionError("tenacity ends with a value or an exception")
@@ -121,12 +121,13 @@ class Block(ABC):
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
             if not self.may_repeat():
                 with self._around(place):
-                    return function(*args, **kwargs)
+                    return call(function, *args, **kwargs)
             repetition = Repetition(self.options.attempts)
             for attempt in Retrying(**repetition.policy):
                 with attempt:
-                    with self._around(place, repetition, attempt.retry_state.attempt_number):
-                        value = function(*args, **kwargs)
+                    number = attempt.retry_state.attempt_number
+                    with self._around(place, repetition, number), repeat(repetition.working):
+                        value = call(function, *args, **kwargs)
                     repetition.succeeded()
                     return value
             raise AssertionError("tenacity ends with a value or an exception")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from ..exceptions import DemarcationError
 from .places import Place
 
-__all__ = ["OpenBlocks"]
+__all__ = ["OVERLAP", "OpenBlock", "OpenBlocks"]
 
 _INSTEAD: Final = {
     "commit": "leave the block: it commits when it ends without an exception",
@@ -16,13 +17,27 @@ _INSTEAD: Final = {
 }
 
 
+OVERLAP: Final = (
+    "blocks have ended in another order than they began, as they do where two tasks or generators share one unit."
+    " Give each a scope of its own: with uow.scope(): …"
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenBlock:
+    """A block that is open: its kind, and where it began."""
+
+    kind: str
+    place: Place | None
+
+
 class OpenBlocks:
     """The blocks that are open, outermost first."""
 
     __slots__ = ("_blocks",)
 
     def __init__(self) -> None:
-        self._blocks: list[tuple[str, Place | None]] = []
+        self._blocks: list[OpenBlock] = []
 
     def __bool__(self) -> bool:
         return bool(self._blocks)
@@ -30,16 +45,21 @@ class OpenBlocks:
     @property
     def whereabouts(self) -> str:
         """Where they began, as the end of an error's message."""
-        return "".join(f" ({kind}() began at {place})" for kind, place in self._blocks if place is not None) or "."
+        return "".join(f" ({one.kind}() began at {one.place})" for one in self._blocks if one.place is not None) or "."
 
-    def enter(self, kind: str, place: Place | None) -> None:
+    def enter(self, kind: str, place: Place | None) -> OpenBlock:
         """A block of this *kind* begins at *place*."""
-        self._blocks.append((kind, place))
+        block = OpenBlock(kind, place)
+        self._blocks.append(block)
+        return block
 
-    def leave(self) -> None:
-        """The innermost block is over."""
-        if self._blocks:  # a rollback ends them all
-            self._blocks.pop()
+    def leave(self, block: OpenBlock | None) -> bool:
+        """*block* is over. False if others inside of it are not: two tasks use one unit at the same time."""
+        if not any(one is block for one in self._blocks):
+            return True  # a rollback has ended them all
+        innermost = self._blocks[-1] is block
+        self._blocks[:] = [one for one in self._blocks if one is not block]
+        return innermost
 
     def end(self) -> None:
         """All are over."""
@@ -53,6 +73,6 @@ class OpenBlocks:
         """
         if self._blocks:
             raise DemarcationError(
-                f"session.{operation}() inside a {self._blocks[-1][0]}() block: the block decides about that, for all of"
+                f"session.{operation}() inside a {self._blocks[-1].kind}() block: the block decides about that, for all of"
                 f" the code in it. Instead of session.{operation}(), {_INSTEAD[operation]}{self.whereabouts}"
             )

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from ..exceptions import DemarcationError
 from .options import TransactionOptions
+from .places import name_of
 
 __all__ = ["Declaration", "declaration_of", "declare"]
 
@@ -41,7 +42,7 @@ def declare(function: F, declaration: Declaration, *, around: Callable[..., Any]
     inner = declaration_of(around)
     if inner is not None and inner.kind == "durable":
         raise DemarcationError(
-            f"{around.__qualname__} is durable, so it cannot run inside of @uow.{declaration.kind}: when it returns, its"
+            f"{name_of(around)} is durable, so it cannot run inside of @uow.{declaration.kind}: when it returns, its"
             " work is to be committed. Write one of the two."
         )
     if inner is not None and inner.kind in _JOINING:

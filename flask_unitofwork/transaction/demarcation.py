@@ -7,6 +7,7 @@ Note: what a success is
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from types import TracebackType
 from typing import ClassVar, Self
@@ -17,12 +18,15 @@ from ..database.intent import Intent
 from ..exceptions import DemarcationError, DoomedError, UnknownCommitError
 from ..session import Session
 from .block import Block
+from .blocks import OVERLAP, OpenBlock
 from .joining import take_up
 from .options import TransactionOptions
 from .places import place_in
 from .unit import Unit
 
 __all__ = ["DurableBlock", "ReadOnly", "RequiredTransaction", "Succeeds", "Transaction", "settle"]
+
+logger = logging.getLogger("flask_unitofwork")
 
 Succeeds = Callable[[BaseException], bool]
 """Whether an exception that leaves a block is an answer rather than a failure."""
@@ -47,6 +51,7 @@ class Transaction(Block):
         self._outermost = False
         self._savepoint: SessionTransaction | None = None
         self._reading: SessionTransaction | None = None
+        self._open: OpenBlock | None = None
         self._before: tuple[Intent, str | None] | None = None
 
     def again(self) -> Self:
@@ -56,7 +61,17 @@ class Transaction(Block):
         if not super().may_repeat():
             return False
         unit = self._current()
-        return not unit.commits_at_its_end and not unit.repeats
+        if unit.commits_at_its_end or unit.repeats:
+            return False
+        at_stake = unit.at_stake
+        if at_stake:
+            logger.warning(
+                "A function that may run %d times runs once: it has begun in the middle of something (%s), which a"
+                " rollback would undo.",
+                self.options.attempts,
+                ", ".join(at_stake),
+            )
+        return not at_stake
 
     def check_place(self, unit: Unit) -> None:
         """Refuse to begin in *unit* as it stands, if this kind of block must not.
@@ -72,21 +87,39 @@ class Transaction(Block):
         unit = self._current()
         self.check_place(unit)
         session, intent = unit.session, unit.intent
-        take_up(unit, self.options)
+        self._outermost = not unit.commits_at_its_end
+        if self._outermost:
+            self._check_beginning(unit)
         if self.options.bind is not None:
             session.flush()  # what was added before the block does not belong where the block says
         self._before = intent, unit.route(self.options.bind)
-        self._unit = unit
-        self._outermost = not unit.commits_at_its_end
         self._savepoint = unit.savepoint
+        try:
+            take_up(unit, self.options)
+            if self.options.read_only:
+                self._begin_reading(unit)
+        except BaseException:
+            self._restore(unit)
+            raise
+        self._unit = unit
         if self._outermost and not unit.repeats:
             self.begin_attempt(unit)
-        unit.blocks.enter(self.kind, self.place)
-        if self.options.read_only:
-            self._begin_reading(unit)
-        elif self.options.read_only is False:
+        self._open = unit.blocks.enter(self.kind, self.place)
+        if self.options.read_only is False:
             unit.expect_writes()
         return session
+
+    def _check_beginning(self, unit: Unit) -> None:
+        """The block is to begin a transaction, though SQLAlchemy's session may have begun one by itself."""
+        options = self.options
+        if options.read_only and unit.uncommitted_work:
+            raise DemarcationError(
+                "read_only() begins here, and would end with a commit of what was written before it:"
+                f" {', '.join(unit.uncommitted_work)}. Write session.commit() or session.rollback() first."
+            )
+        decides = options.isolation_level or options.timeout or options.read_only
+        if decides and unit.connections and not unit.at_stake and unit.savepoint is None:
+            unit.session.release()  # it has only read, and nothing is lost with that
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
@@ -99,7 +132,8 @@ class Transaction(Block):
             exc = error
             raise
         finally:
-            unit.blocks.leave()
+            if not unit.blocks.leave(self._open):
+                unit.doom(OVERLAP, asked=False, savepoint=self._savepoint)
             try:
                 self._settle(unit, exc)
             finally:
@@ -115,7 +149,8 @@ class Transaction(Block):
     def _settle(self, unit: Unit, exc: BaseException | None) -> None:
         if self._outermost:
             try:
-                settle(unit, exc, self._succeeds)
+                if settle(unit, exc, self._succeeds) is not None:
+                    self.refused(unit)
             except UnknownCommitError as error:
                 error.add_note(f"It is the commit of the {self.kind}() block at {self.place}.")
                 raise
@@ -123,6 +158,9 @@ class Transaction(Block):
             place = place_in(exc.__traceback__) or self._decorates or "an unknown place"
             reason = f"{type(exc).__name__} left a {self.kind}() block at {place}"
             unit.doom(reason, asked=False, cause=exc, savepoint=self._savepoint)
+
+    def refused(self, unit: Unit) -> None:
+        """The block ended well, and ``uow.doom()`` had *unit* rolled back: for most blocks that is all right."""
 
     def _restore(self, unit: Unit) -> None:
         """What the block asked for was for the block; a transaction that goes on keeps what it began with."""
@@ -138,8 +176,9 @@ class Transaction(Block):
         if self._outermost and not unit.connections:
             unit.intend(writes=False, read_only=True, reads_in_autocommit=False)
             return
+        savepoint = unit.session.begin_nested()
         unit.reading.begin()
-        self._reading = unit.session.begin_nested().__enter__()
+        self._reading = savepoint.__enter__()
 
     def _end_reading(self, unit: Unit, exc: BaseException | None) -> None:
         savepoint, self._reading = self._reading, None
@@ -185,11 +224,20 @@ class DurableBlock(Transaction):
                 f" @uow.transaction() if it may be part of another{unit.blocks.whereabouts}"
             )
 
+    def refused(self, unit: Unit) -> None:  # noqa: ARG002
+        raise DoomedError(
+            "A durable function cannot return: uow.doom() has had its work rolled back, and whoever called it counts on a"
+            " commit. Raise an exception instead of dooming the unit, or decorate the function with @uow.transaction()."
+        )
 
-def settle(unit: Unit, exc: BaseException | None, succeeds: Succeeds) -> None:
+
+def settle(unit: Unit, exc: BaseException | None, succeeds: Succeeds) -> DoomedError | None:
     """End *unit* at the end of its outermost block: commit it, or roll it back where *exc* is a failure.
 
     A unit that ``uow.doom()`` doomed is rolled back without an error: that is what was asked.
+
+    Returns:
+        The refusal of the commit, where it was asked for; otherwise None.
 
     Raises:
         DoomedError: the block ended well, but the failure of an inner block was swallowed.
@@ -198,7 +246,7 @@ def settle(unit: Unit, exc: BaseException | None, succeeds: Succeeds) -> None:
     """
     if exc is not None and not succeeds(exc):
         unit.rollback()
-        return
+        return None
     try:
         unit.commit()
     except BaseException as error:
@@ -206,8 +254,9 @@ def settle(unit: Unit, exc: BaseException | None, succeeds: Succeeds) -> None:
             raise  # a hook failed after the commit, which stands
         was_asked = unit.was_refused_as_asked(error)
         unit.rollback()
-        if was_asked:
-            return
+        if was_asked and isinstance(error, DoomedError):
+            return error
         if succeeds(error):
             raise DoomedError("A before_commit hook raised an answer, but nothing was committed.") from error
         raise
+    return None

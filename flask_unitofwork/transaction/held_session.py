@@ -98,7 +98,8 @@ class HeldSession:
             UnknownBindError: there is no such database.
         """
         attachment = self._attachment
-        assert attachment is not None, "there is a session to route"
+        if attachment is None:
+            return None  # the session was taken away inside the block
         if bind is not None:
             attachment.router.source[bind]
         before, attachment.bind = attachment.bind, bind

@@ -41,4 +41,7 @@ def take_up(unit: Unit, options: TransactionOptions) -> None:
 
 
 def _has_it_anyway(unit: Unit, level: str) -> bool:
-    return all(connection.default_isolation_level == level for connection in unit.connections)
+    return all(
+        connection.get_execution_options().get("isolation_level", connection.default_isolation_level) == level
+        for connection in unit.connections
+    )

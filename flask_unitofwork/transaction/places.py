@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import CodeType, FrameType, TracebackType
 from typing import Final
 
-__all__ = ["Place", "place_here", "place_in", "place_of"]
+__all__ = ["Place", "name_of", "place_here", "place_in", "place_of"]
 
 _PACKAGE: Final = __name__.partition(".")[0]
 # What stands between a with statement and the block it enters is nobody's place.
@@ -45,6 +45,11 @@ def place_of(function: Callable[..., object]) -> Place | None:
     """Where *function* is defined; None for what was not written in Python."""
     code: object = getattr(inspect.unwrap(function), "__code__", None)
     return Place(code, code.co_firstlineno) if isinstance(code, CodeType) else None
+
+
+def name_of(function: object) -> str:
+    """What an error calls *function*, which may be a partial or an object that can be called."""
+    return str(getattr(function, "__qualname__", type(function).__qualname__))
 
 
 def _is_between(frame: FrameType) -> bool:

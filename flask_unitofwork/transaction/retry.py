@@ -9,9 +9,10 @@ Note: when work is run again
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any, Final
 
-from tenacity import RetryCallState, retry_if_exception, stop_after_attempt, stop_before_delay, wait_random_exponential
+from tenacity import RetryCallState, retry_if_exception, wait_random_exponential
 
 from ..database.transient import is_transient
 from .signals import announce, unit_retried
@@ -34,15 +35,23 @@ class Repetition:
     Args:
         attempts: how many there may be.
 
+    The time counts from when this is made, which is before the first attempt.
+
     Attributes:
         unit: the unit that the latest attempt ran in.
     """
 
     def __init__(self, attempts: int) -> None:
         self._attempts = attempts
-        self._stop = stop_after_attempt(attempts) | stop_before_delay(DEADLINE_SECONDS)
+        self._begun = time.monotonic()
         self._failed = 0
         self.unit: Unit | None = None
+
+    @property
+    def working(self) -> Unit:
+        """The unit that the attempt in progress works in."""
+        assert self.unit is not None, "an attempt has begun"
+        return self.unit
 
     @property
     def policy(self) -> dict[str, Any]:
@@ -74,7 +83,8 @@ class Repetition:
             logger.info("Attempt %d of %d succeeded.", self._failed + 1, self._attempts)
 
     def _stops(self, state: RetryCallState) -> bool:
-        stops = bool(self._stop(state))
+        too_late = time.monotonic() - self._begun + state.upcoming_sleep >= DEADLINE_SECONDS
+        stops = too_late or state.attempt_number >= self._attempts
         if stops:
             logger.warning("Attempt %d of %d failed, and no other follows.", state.attempt_number, self._attempts)
         return stops

@@ -10,6 +10,7 @@ from sqlalchemy.orm import SessionTransaction
 
 from ..exceptions import DemarcationError, DoomedError
 from ..session import Session
+from .blocks import OVERLAP, OpenBlock
 from .demarcation import Succeeds
 from .places import place_here
 from .unit import Unit
@@ -30,6 +31,7 @@ class Savepoint:
         self._succeeds = succeeds
         self._unit: Unit | None = None
         self._nested: SessionTransaction | None = None
+        self._open: OpenBlock | None = None
 
     def __call__(self, _function: object) -> NoReturn:
         """Refuse to decorate.
@@ -49,7 +51,7 @@ class Savepoint:
         unit = self._current()
         self._nested = unit.session.begin_nested().__enter__()
         self._unit = unit
-        unit.blocks.enter("savepoint", place_here())
+        self._open = unit.blocks.enter("savepoint", place_here())
         return unit.session
 
     def __exit__(
@@ -59,7 +61,8 @@ class Savepoint:
         self._unit = self._nested = None
         assert unit is not None
         assert nested is not None
-        unit.blocks.leave()
+        if not unit.blocks.leave(self._open):
+            unit.doom(OVERLAP, asked=False)
         if exc is not None and self._succeeds(exc):
             exc_type = exc = tb = None
         was_lost = not nested.is_active

@@ -20,7 +20,7 @@ from ..database.autocommit import has_all_rows, is_in_transaction
 from ..database.commits import forget_commits, has_committed, outcome_is_unknown
 from ..database.failed import has_failed
 from ..database.intent import NO_INTENT, Intent
-from ..database.written import forget_writes
+from ..database.written import forget_writes, has_done_more_than_read
 from ..exceptions import DemarcationError, OutsideScopeError
 from ..session import Session
 from .blocks import OpenBlocks
@@ -30,6 +30,7 @@ from .hooks import Hooks, run_hooks
 from .lifecycle import State
 from .outcome import Outcome
 from .reading import Reading
+from .repeating import repeating_units
 from .signals import announce, unit_committed, unit_rolled_back
 from .uncommitted import describe_uncommitted
 
@@ -179,6 +180,8 @@ class Unit:
         while unit is not None:
             unit.has_committed = True
             unit = unit.outer
+        for repeating in repeating_units():
+            repeating.has_committed = True
 
     # -- blocks --------------------------------------------------------------------------------------------------
 
@@ -233,6 +236,16 @@ class Unit:
         if session is None or not session.in_transaction():
             return []
         return describe_uncommitted(session, self._held.connections)
+
+    @property
+    def at_stake(self) -> list[str]:
+        """What a rollback now would lose that nobody would do again: work, settings and locks, hooks, a doom."""
+        stake = self.uncommitted_work
+        if not stake and any(map(has_done_more_than_read, self._held.connections)):
+            stake.append("locks or settings")
+        if self._outcome.is_open:
+            stake.append("hooks or a doom")
+        return stake
 
     @property
     def is_idle(self) -> bool:
@@ -321,9 +334,9 @@ class Unit:
         self._outcome.begin()
 
     def connection_begun(self, connection: Connection) -> None:
+        self._held.begun(connection, self._connections_around())
         forget_writes(connection)
         forget_commits(connection)
-        self._held.begun(connection, self._connections_around())
 
     def _connections_around(self) -> list[Connection]:
         connections: list[Connection] = []
@@ -339,11 +352,11 @@ class Unit:
     def before_commit(self) -> None:
         self.check_demarcation("commit")
         # Blocks in a hook join what is being committed.
-        self.blocks.enter("before_commit", None)
+        hooks = self.blocks.enter("before_commit", None)
         try:
             self._outcome.run_before_commit_hooks()
         finally:
-            self.blocks.leave()
+            self.blocks.leave(hooks)
         if any(has_failed(connection) for connection in self._held.connections):
             # Its COMMIT would be a rollback that reports success.
             self.doom("a statement failed in it, and the database has given up the transaction", asked=False)
@@ -362,9 +375,10 @@ class Unit:
         hooks = self._outcome.end(state)
         if (begun or hooks) and state is not State.UNKNOWN:
             announce(unit_committed if committed else unit_rolled_back, self.sender, unit=self)
-        has_committed_work = self.has_committed
+        has_committed_work = self.has_committed or (committed and bool(hooks))
+        self.has_committed = has_committed_work  # what runs now must not run twice
         run_hooks(hooks, self._hook_scope, after="commit" if committed else "rollback")
-        self.has_committed = has_committed_work  # what hooks commit is theirs
+        self.has_committed = has_committed_work  # what the hooks commit is theirs
         if self.blocks and not committed:
             self.doom("its transaction was ended inside a block, by session.close() or the like", asked=False)
 

@@ -150,6 +150,7 @@ class Dispatch:
                 response = original(response)
             except BaseException:
                 self._fail()
+                setattr(request_context(), DISPATCHING, False)
                 raise
             context: Any = request_context()
             context._unitofwork_dispatching = False
@@ -165,7 +166,11 @@ class Dispatch:
     def _handle_exception(self, original: Wrapped) -> Wrapped:
         def handle_exception(error: Exception) -> Any:
             self._fail()
-            return original(error)
+            try:
+                return original(error)
+            except BaseException:  # nobody answers: what teardown functions do is not the request's any more
+                setattr(request_context(), DISPATCHING, False)
+                raise
 
         return handle_exception
 
@@ -192,7 +197,9 @@ class Dispatch:
         state.repeatable = RepeatableRequest(attempts)
         value = original()
         if value is None:
-            state.repeatable.remember(state.unit)
+            unit = self._units.current()
+            unit.repeats = True  # also where it was made before, by a session interface
+            state.repeatable.remember(unit)
         return value
 
     def _repeatable(self, error: BaseException) -> RepeatableRequest | None:

@@ -13,15 +13,15 @@ from __future__ import annotations
 import copy
 import logging
 import shutil
+from contextlib import ExitStack
 from tempfile import SpooledTemporaryFile
 from typing import Any, Final
 
 from flask import Request
 from flask import request as request_proxy
 from flask.globals import request_ctx
-from werkzeug.datastructures import FileStorage
 
-from ..transaction import Repetition, Unit
+from ..transaction import Repetition, Unit, repeat
 
 __all__ = ["RepeatableRequest", "after_request_functions", "flask_session"]
 
@@ -29,6 +29,10 @@ logger = logging.getLogger("flask_unitofwork")
 
 MEMORY_BYTES: Final = 512 * 1024
 """A longer body is kept in a temporary file."""
+
+
+# What a request keeps of its body, used up or changed by whoever has read it.
+_OF_THE_BODY: Final = frozenset({"_cached_json", "files", "form", "stream", "values"})
 
 
 class RepeatableRequest:
@@ -52,32 +56,37 @@ class RepeatableRequest:
         self._session: dict[str, Any] = {}
         self._session_marks: tuple[bool, bool] = (False, False)
         self._callbacks = 0
-        self._work_before: list[str] = []
+        self._flashes: Any = None
+        self._position = 0
+        self._at_stake: list[str] = []
+        self._repeating = ExitStack()
         self.repetition = Repetition(attempts)
         self.running = False
 
-    def remember(self, unit: Unit | None) -> None:
-        """The view is about to run. *unit* is what ``before_request`` functions have used, if they have."""
-        self._known = dict(vars(self._request))
+    def remember(self, unit: Unit) -> None:
+        """The view is about to run in *unit*, which ``before_request`` functions may have used."""
+        self._known = {name: value for name, value in vars(self._request).items() if name not in _OF_THE_BODY}
+        self._position = 0 if self._body is None or "form" in vars(self._request) else self._body.tell()
+        self._flashes = request_ctx.flashes
         self._callbacks = len(after_request_functions())
         current = flask_session()
         self._session = copy.deepcopy(dict(current))
         self._session_marks = current.modified, current.accessed
-        self._work_before = [] if unit is None else unit.uncommitted_work
-        if unit is not None:
-            unit.begin_attempt(1)
+        self._at_stake = unit.at_stake
+        unit.begin_attempt(1)
+        self._repeating.enter_context(repeat(unit))
 
     def may_run_again(self, unit: Unit | None, error: Exception) -> bool:
         """Whether the view, which failed with *error*, may be run again."""
         self.repetition.unit = unit
         if self.running or not self.repetition.may_repeat(error):
             return False
-        if self._work_before:
+        if self._at_stake:
             logger.warning(
                 "A view failed with %s, which asks for another attempt; but before_request functions had left work"
                 " uncommitted (%s), and only the view can be run again.",
                 type(error).__name__,
-                ", ".join(self._work_before),
+                ", ".join(self._at_stake),
             )
             return False
         return True
@@ -85,18 +94,14 @@ class RepeatableRequest:
     def rewind(self) -> None:
         """Put everything back to where it was when the view was first called."""
         attributes = vars(self._request)
-        uploaded = _files(attributes)
+        for files in attributes["files"].listvalues() if "files" in attributes else ():
+            for file in files:
+                file.close()  # the next attempt parses the form again
         attributes.clear()
         attributes.update(self._known)
-        for name in ("stream", "_cached_json"):  # used up, and changed by whoever changed what get_json() gave
-            attributes.pop(name, None)
-        kept = _files(self._known)
-        for file in kept:
-            file.seek(0)
-        for file in uploaded if not kept else ():
-            file.close()  # the next attempt parses the form again
         if self._body is not None:
-            self._body.seek(0)
+            self._body.seek(self._position)
+        request_ctx.flashes = self._flashes
         del after_request_functions()[self._callbacks :]
         current = flask_session()
         if dict(current) != self._session:
@@ -106,13 +111,9 @@ class RepeatableRequest:
 
     def close(self) -> None:
         """The request is over."""
+        self._repeating.close()
         if self._body is not None:
             self._body.close()
-
-
-def _files(attributes: dict[str, Any]) -> list[FileStorage]:
-    """The uploaded files among a request's *attributes*, if its form has been parsed."""
-    return [file for files in attributes["files"].listvalues() for file in files] if "files" in attributes else []
 
 
 def after_request_functions() -> list[Any]:

@@ -162,10 +162,13 @@ class Model:
 
     @contextmanager
     def _durable(self) -> Generator[None]:
-        if self._unit.in_transaction:
+        unit = self._unit
+        if unit.in_transaction:
             raise DemarcationError
         with self._transaction():
             yield
+        if unit.state == "rolled back":
+            raise DoomedError  # what was asked for is not what a durable function promises
 
     @contextmanager
     def _transaction(self) -> Generator[None]:

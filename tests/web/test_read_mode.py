@@ -225,8 +225,7 @@ class TestATransactionBegins:
             assert session.connection() is connection
             names(stage)
             assert session.connection() is connection
-            while stage.uow.current.blocks:
-                stage.uow.current.blocks.leave()
+            stage.uow.current.blocks.end()
             if (nested := session.get_nested_transaction()) is not None:
                 nested.commit()
 
