@@ -23,6 +23,7 @@ from .streams import function_behind, seems_to_stream
 __all__ = ["table_of_routes"]
 
 _NO_LIMIT: Final = "none"
+_ANY_METHOD: Final = "any"
 
 
 def table_of_routes(app: Flask) -> Iterator[str]:
@@ -78,9 +79,12 @@ def _what_it_gets(app: Flask, settings: Settings, endpoint: str, method: str) ->
     }
 
 
-def _reads(settings: Settings, demarcation: ViewDemarcation, method: str) -> str:  # noqa: ARG001  read mode is to come
+def _reads(settings: Settings, demarcation: ViewDemarcation, method: str) -> str:
     """How a request with *method* reads."""
-    return "transaction"
+    if method == _ANY_METHOD:
+        safe, other = (_reads(settings, demarcation, each) for each in ("GET", "POST"))
+        return safe if safe == other else f"{safe} (safe methods), {other} (others)"
+    return "autocommit" if demarcation.intent(settings, method).reads_in_autocommit else "transaction"
 
 
 def _yes_or_no(value: bool) -> str:
@@ -91,7 +95,7 @@ def _methods(rule: Rule, view: object) -> Iterable[str]:
     """What *view* itself answers at *rule*: without the HEAD and OPTIONS that Werkzeug and Flask add."""
     methods = getattr(view, "methods", None) if rule.methods is None else rule.methods
     if methods is None:
-        return {"any"}
+        return {_ANY_METHOD}
     answered = set(methods)
     if "GET" in answered and not hasattr(getattr(view, "view_class", None), "head"):
         answered.discard("HEAD")

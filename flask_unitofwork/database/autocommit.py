@@ -16,6 +16,7 @@ Note: who decides
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, TextClause, event
@@ -32,11 +33,16 @@ __all__ = [
     "begins_explicitly",
     "can_begin_explicitly",
     "has_all_rows",
+    "has_ended_by_itself",
     "is_by_hand",
     "is_in_transaction",
     "must_begin",
     "streams",
 ]
+
+# Where a connection has whether a transaction began on it for the unit in progress, and whether one has ended by itself.
+_BEGUN: Final = "unitofwork_begun"
+_ENDED: Final = "unitofwork_ended"
 
 _IDLE: Final = 0
 _SERVER_STATUS_IN_TRANS: Final = 1
@@ -66,6 +72,17 @@ def is_in_transaction(connection: Connection) -> bool:
     if connection.closed or connection.invalidated or tell is None:
         return True
     return tell(connection.connection.driver_connection)
+
+
+def has_ended_by_itself(connection: Connection) -> bool:
+    """Whether a transaction on *connection* is over that nobody has ended.
+
+    MySQL and MariaDB commit by themselves before what changes a schema (``ALTER``, ``TRUNCATE`` and many others).
+    """
+    if connection.closed or connection.invalidated:
+        return False
+    info = connection.info
+    return bool(info.get(_ENDED)) or (bool(info.get(_BEGUN)) and not is_in_transaction(connection))
 
 
 def has_all_rows(connection: Connection) -> bool:
@@ -100,7 +117,9 @@ def begin_explicitly(engine: Engine, begin: Callable[[Intent], Sequence[str]]) -
         set_autocommit(connection, True)
 
     @event.listens_for(engine, "checkin")
-    def checked_in(connection: Any, _record: ConnectionPoolEntry) -> None:
+    def checked_in(connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info.pop(_BEGUN, None)
+        record.info.pop(_ENDED, None)
         # Whoever chose an isolation level has left the driver's own transactions on.
         if connection is not None and not in_autocommit(connection):
             set_autocommit(connection, True)
@@ -111,6 +130,8 @@ def begin_explicitly(engine: Engine, begin: Callable[[Intent], Sequence[str]]) -
             return
         intent = info.get(INTENT, NO_INTENT)
         if must_begin(statement, context, intent):
+            info[_ENDED] = bool(info.get(_BEGUN))
+            info[_BEGUN] = True
             # A cursor of its own: the statement's may be one on the server, which takes nothing but a query.
             own = connection.cursor()
             for one in begin(intent):
@@ -155,13 +176,20 @@ def _replace_methods(
     def do_commit(proxied: PoolProxiedConnection) -> None:
         if in_transaction(proxied.driver_connection):
             commit(proxied)
+        _forget_begun(proxied)
 
     def do_rollback(proxied: PoolProxiedConnection) -> None:
         if in_transaction(proxied.driver_connection):
             rollback(proxied)
+        _forget_begun(proxied)
 
     def do_begin_twophase(connection: Connection, xid: Any) -> None:
         set_autocommit(connection.connection.driver_connection, False)  # a transaction of two phases is the driver's
         begin_twophase(connection, xid)
 
     dialect.do_commit, dialect.do_rollback, dialect.do_begin_twophase = do_commit, do_rollback, do_begin_twophase
+
+
+def _forget_begun(proxied: PoolProxiedConnection) -> None:
+    with suppress(NotImplementedError):  # no connection of a pool: SQLAlchemy's first look at the database
+        proxied.info.pop(_BEGUN, None)

@@ -85,6 +85,7 @@ class Attachment:
         bind: the name of the database for what names none; None for the app's default.
         reads: each SELECT gives its connection back, as long as no transaction has begun (read mode).
         releasing: that is what is happening now, so the end of SQLAlchemy's transaction is none of the unit's.
+        released: the savepoint that was last released, so that its end is no rollback.
         committed: the outermost transaction that is about to end was committed.
     """
 
@@ -92,6 +93,7 @@ class Attachment:
     owner: SessionOwner | None = None
     thread: int | None = None
     bind: str | None = None
+    released: orm.SessionTransaction | None = None
     committed: bool = False
     reads: bool = False
     releasing: bool = False

@@ -198,7 +198,11 @@ def _before_commit(session: Session) -> None:
 @event.listens_for(Session, "after_commit")
 def _after_commit(session: Session) -> None:
     attachment = session._attachment
-    if attachment is not None and not session.in_nested_transaction():
+    if attachment is None:
+        return
+    if session.in_nested_transaction():
+        attachment.released = session.get_nested_transaction()
+    else:
         attachment.committed = True
 
 
@@ -212,7 +216,15 @@ def _rolled_back(session: Session, transaction: orm.SessionTransaction) -> None:
 @event.listens_for(Session, "after_transaction_end")
 def _transaction_ended(session: Session, transaction: orm.SessionTransaction) -> None:
     attachment = session._attachment
-    if attachment is None or attachment.owner is None or transaction.parent is not None:
+    if attachment is None or attachment.owner is None:
+        return
+    if transaction.nested:
+        # A flush that fails in a savepoint rolls it back, and announces no more than that it is over.
+        if attachment.released is not transaction:
+            attachment.owner.savepoint_rolled_back(transaction)
+        attachment.released = None
+        return
+    if transaction.parent is not None:
         return
     if attachment.releasing:
         attachment.owner.connections_given_back()

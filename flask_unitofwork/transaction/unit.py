@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.orm import SessionTransaction
 
-from ..database.autocommit import has_all_rows, is_in_transaction
+from ..database.autocommit import has_all_rows, has_ended_by_itself, is_in_transaction
 from ..database.commits import forget_commits, has_committed, outcome_is_unknown
 from ..database.failed import has_failed
 from ..database.intent import NO_INTENT, Intent
@@ -280,6 +280,11 @@ class Unit:
     def rollback(self) -> None:
         """Roll back, drop the after-commit hooks, and run the after-rollback hooks. Blocks that were left open are over."""
         self.blocks.end()
+        if any(map(has_ended_by_itself, self._held.connections)):
+            logger.error(
+                "The database has committed a part of what is rolled back here: it does so at a change of schema."
+            )
+            self.note_commit_inside()
         session = self._held.session
         if session is None:
             self.transaction_ended(committed=False, begun=False)

@@ -28,7 +28,7 @@ from .context import (
     state_of,
 )
 from .policy import CommitPolicy
-from .views import ViewDemarcation, demarcation_of_endpoint
+from .views import ViewDemarcation, demarcation_of_endpoint, intent_of_method
 
 __all__ = ["AppState", "Units"]
 
@@ -36,9 +36,6 @@ logger = logging.getLogger("flask_unitofwork")
 
 EXTENSION: Final = "unitofwork"
 APP_STATE: Final = "unitofwork.state"
-SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-WRITES: Final = Intent(writes=True)
-READS: Final = Intent(reads_in_autocommit=True)
 STREAMS: Final = Intent(reads_in_autocommit=True, read_only=True)
 
 
@@ -189,21 +186,11 @@ class Units:
 
     def view_intent(self, app: Flask) -> Intent:
         """What the request in progress means to do, as far as its method and its view's decorators tell."""
-        options = self._demarcation(app).options
-        if options is None:
-            return self.method_intent(app)
-        return Intent(
-            writes=not options.read_only,
-            read_only=bool(options.read_only),
-            isolation_level=options.isolation_level,
-            timeout=options.timeout,
-        )
+        return self._demarcation(app).intent(self.app_state(app).settings, request.method)
 
     def method_intent(self, app: Flask) -> Intent:
         """What the request in progress means to do, as far as its method tells."""
-        if request.method not in SAFE_METHODS:
-            return WRITES
-        return READS if self.app_state(app).settings.reads == "autocommit" else NO_INTENT
+        return intent_of_method(self.app_state(app).settings, request.method)
 
     def commits_on_success(self, app: Flask) -> bool:
         """Whether the request in progress is committed by its success."""

@@ -10,12 +10,14 @@ from typing import Any, Final, TypeVar
 from flask import Flask
 
 from ..config import Settings
+from ..database.intent import NO_INTENT, Intent
 from ..transaction import TransactionOptions, declaration_of
 
 __all__ = [
     "ViewDemarcation",
     "demarcation_of_endpoint",
     "explicit_commit",
+    "intent_of_method",
     "marks_explicit_commit",
     "parts_of_view",
 ]
@@ -24,6 +26,10 @@ _EXPLICIT: Final = "_unitofwork_explicit_commit"
 
 # Blocks around a view that are the request's transaction, or all of its work, rather than one beside it.
 _WHOLE: Final = frozenset({"durable", "read_only", "transaction"})
+
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_WRITES: Final = Intent(writes=True)
+_READS: Final = Intent(reads_in_autocommit=True)
 
 V = TypeVar("V")
 
@@ -47,6 +53,24 @@ class ViewDemarcation:
     def attempts(self, settings: Settings) -> int:
         """How often the view may run, in an app with these *settings*."""
         return max(settings.attempts, 1 if self.options is None else self.options.attempts)
+
+    def intent(self, settings: Settings, method: str) -> Intent:
+        """What a request with *method* means to do, in an app with these *settings*."""
+        if self.options is None:
+            return intent_of_method(settings, method)
+        return Intent(
+            writes=not self.options.read_only,
+            read_only=bool(self.options.read_only),
+            isolation_level=self.options.isolation_level,
+            timeout=self.options.timeout,
+        )
+
+
+def intent_of_method(settings: Settings, method: str) -> Intent:
+    """What a request with *method* means to do, as far as that alone tells, in an app with these *settings*."""
+    if method not in _SAFE_METHODS:
+        return _WRITES
+    return _READS if settings.reads == "autocommit" else NO_INTENT
 
 
 _SAYS_NOTHING: Final = ViewDemarcation()

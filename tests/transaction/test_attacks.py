@@ -128,6 +128,26 @@ class TestWhatIsNeverDoneTwice:
         assert busy.names() == ["tea"]
         assert calls == [1]
 
+    def test_what_mariadb_commits_by_itself(
+        self, mariadb_url: str, make_stage: MakeStage, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        stage = make_stage(mariadb_url)
+        calls: list[int] = []
+
+        @stage.app.post("/")
+        @stage.uow.transaction(attempts=3)
+        def view() -> str:
+            stage.add("tea")
+            stage.uow.session.flush()
+            stage.uow.session.execute(text("CREATE TABLE other (id INTEGER)"))
+            calls.append(1)
+            raise OperationalError("UPDATE", None, Busy(1213, "deadlock"))
+
+        assert stage.client.post("/").status_code == 500
+        assert calls == [1]
+        assert stage.names() == ["tea"]
+        assert "has committed a part of what is rolled back here" in caplog.text
+
 
 class TestWhatASecondAttemptFinds:
     def test_flashed_messages_are_shown_once(self, busy: Stage) -> None:
@@ -164,8 +184,6 @@ class TestWhatASecondAttemptFinds:
                 content = bytes(photo.read())
             TestWhatIsNeverDoneTwice().failing(calls)
             return content
-
-        import io
 
         assert busy.client.post("/", data={"photo": (io.BytesIO(b"pixels"), "photo.png")}).data == b"pixels"
 
@@ -334,3 +352,20 @@ def test_work_in_a_teardown_function_is_its_own(stage: Stage) -> None:
     with pytest.raises(LookupError):
         stage.client.get("/")
     assert stage.names() == ["torn down"]
+
+
+def test_hooks_of_a_savepoint_begun_by_hand_go_with_it(stage: Stage) -> None:
+    sent: list[str] = []
+    with stage.app.app_context():
+        with stage.uow.transaction() as session:
+            stage.add("tea")
+            session.flush()
+            with pytest.raises(IntegrityError), session.begin_nested():
+                stage.uow.on_commit(lambda: sent.append("rolled back"))
+                stage.add("tea")
+                session.flush()
+            with session.begin_nested():
+                stage.uow.on_commit(lambda: sent.append("released"))
+                stage.add("milk")
+    assert sent == ["released"]
+    assert stage.names() == ["tea", "milk"]
