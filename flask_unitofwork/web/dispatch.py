@@ -31,6 +31,7 @@ from typing import Any
 from flask import Flask, request
 from flask.ctx import AppContext
 from tenacity import Retrying
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from ..exceptions import DoomedError, LostWriteError, UnknownCommitError
@@ -128,6 +129,11 @@ class Dispatch:
 
     def _handle_user_exception(self, original: Wrapped) -> Wrapped:
         def handle_user_exception(error: Exception) -> Any:
+            value = settle_and_handle(error)
+            # Flask would make a response with an iterator for its body of it, which could not be told from a stream.
+            return value.get_response(request.environ) if isinstance(value, HTTPException) else value
+
+        def settle_and_handle(error: Exception) -> Any:
             unit = _unit_of_request()
             if unit is None or unit.is_idle:
                 return original(error)

@@ -369,3 +369,13 @@ def test_hooks_of_a_savepoint_begun_by_hand_go_with_it(stage: Stage) -> None:
                 stage.add("milk")
     assert sent == ["released"]
     assert stage.names() == ["tea", "milk"]
+
+
+def test_work_in_a_teardown_function_after_an_error_page_is_no_stream_s(stage: Stage) -> None:
+    @stage.app.teardown_request
+    def note(_error: BaseException | None) -> None:
+        with stage.uow.transaction():
+            stage.add("torn down")
+
+    assert stage.client.get("/nowhere").status_code == 404
+    assert stage.names() == ["torn down"]
