@@ -63,9 +63,14 @@ _WIPE: Final[LiteralString] = """
 
 
 class PostgreSQL:
-    """A running server, and the databases that tests borrow from it."""
+    """A running server, and the databases that tests borrow from it.
 
-    def __init__(self) -> None:
+    Args:
+        durable: what is committed outlives a crash of the server, which takes a little longer.
+    """
+
+    def __init__(self, *, durable: bool = False) -> None:
+        self._settings = {**SETTINGS, "synchronous_commit": "on"} if durable else SETTINGS
         self._folder = Path(tempfile.mkdtemp(prefix="unitofwork-postgresql-"))
         self._account: dict[str, Any] = {}
         if os.geteuid() == 0:
@@ -111,6 +116,14 @@ class PostgreSQL:
             connection.execute(_WIPE)
         self._free.append(name)
 
+    def restart(self, *, orderly: bool) -> None:
+        """Stop the server, whoever is connected, and start it again at the same address; it is up when this returns.
+
+        Args:
+            orderly: work in progress is rolled back first; otherwise the server ends as in a crash, and recovers.
+        """
+        self._run("pg_ctl", "--wait", f"--mode={'fast' if orderly else 'immediate'}", "restart")
+
     def stop(self) -> None:
         """Stop the server and delete what it wrote."""
         self._end.communicate()
@@ -143,7 +156,7 @@ class PostgreSQL:
         return self._start_on(_free_port())
 
     def _start_on(self, port: int) -> int:
-        options = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
+        options = " ".join(f"-c {name}={value}" for name, value in self._settings.items())
         self._run("pg_ctl", "--wait", f"--options={options} -c port={port}", "start")
         return port
 
