@@ -23,7 +23,6 @@ Note: the unit that a request does not use
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -37,6 +36,7 @@ from werkzeug.wrappers import Response
 from ..exceptions import DoomedError, LostWriteError, UnknownCommitError
 from ..transaction import Unit
 from .context import DISPATCHING, STATE, current_context, peek_state, request_context, state_of
+from .fitting import fitted, without_context
 from .policy import is_answer
 from .repeatable import RepeatableRequest
 from .streaming import close_abandoned, mark_streaming
@@ -75,7 +75,7 @@ class Dispatch:
             "handle_exception",
             "do_teardown_appcontext",
         ):
-            setattr(self._app, name, _fitted(getattr(self._app, name), getattr(self, f"_{name}")))
+            setattr(self._app, name, fitted(getattr(self._app, name), getattr(self, f"_{name}")))
 
     # -- the wrappers, in the order in which a request meets them ---------------------------------------------------
 
@@ -284,7 +284,7 @@ class Dispatch:
         except Exception as error:  # noqa: BLE001  whatever it is, it is for the error handlers
             self._fail()
             # Error handlers see this failure as they see any other. Where there is none, the answer is a 500.
-            handle = _without_context(self._app.handle_user_exception)
+            handle = without_context(self._app.handle_user_exception)
             answer = self._app.make_response(handle(error))
             if not unit.is_idle:
                 self._settle(unit, answer)
@@ -337,22 +337,3 @@ def _unit_of_request() -> Unit | None:
     """The unit of the request that is being handled; not that of a ``scope()`` which a generator holds open in it."""
     state = peek_state(request_context())
     return None if state is None else state.unit
-
-
-# Flask 3.1 passes no context to these methods. Later versions pass theirs as the first argument, ``ctx``; it is the one
-# in progress.
-
-
-def _fitted(method: Wrapped, wrap: Callable[[Wrapped], Wrapped]) -> Wrapped:
-    """*method* of the app in its wrapper, called as Flask calls *method*."""
-    wrapped = wrap(_without_context(method))
-    return (lambda ctx, *args: wrapped(*args)) if _takes_context(method) else wrapped  # noqa: ARG005
-
-
-def _without_context(method: Wrapped) -> Wrapped:
-    """*method* of the app, to be called without Flask's context."""
-    return (lambda *args: method(request_context(), *args)) if _takes_context(method) else method
-
-
-def _takes_context(method: Wrapped) -> bool:
-    return next(iter(inspect.signature(method).parameters), None) == "ctx"
