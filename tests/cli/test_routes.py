@@ -27,7 +27,7 @@ class TestTheTable:
             "Endpoint  Methods  Rule     Commit   Reads        Isolation  Attempts  Read-only  Streaming",
             "--------  -------  -------  -------  -----------  ---------  --------  ---------  ---------",
             "order     POST     /orders  success  transaction  default    3         no         no",
-            "orders    GET      /orders  success  transaction  default    1         no         no",
+            "orders    GET      /orders  success  autocommit   default    1         no         no",
         ]
 
     def test_has_one_row_for_an_endpoint_with_several_rules(self) -> None:
@@ -145,7 +145,7 @@ class TestMethodsThatDiffer:
             "Methods": "DELETE, GET, POST, PUT",
             "Rule": "/",
             "Commit": "explicit (POST), success (DELETE, GET, PUT)",
-            "Reads": "transaction",
+            "Reads": "autocommit (GET), transaction (DELETE, POST, PUT)",
             "Isolation": "SERIALIZABLE (POST), default (DELETE, GET, PUT)",
             "Timeout": "2.5 s (POST), none (DELETE, GET, PUT)",
             "Attempts": "1 (DELETE, GET, PUT), 3 (POST)",
@@ -182,6 +182,45 @@ class TestMethodsThatDiffer:
         server.add_url_rule("/", view_func=Report.as_view("view"))
 
         assert row_of(server)["Read-only"] == "yes"
+
+
+class TestReads:
+    def test_are_in_autocommit_where_the_method_is_safe_and_the_view_asks_for_no_transaction(self) -> None:
+        server = app_with()
+        server.add_url_rule("/get", "get", view)
+        server.add_url_rule("/head", "head", view, methods=["HEAD"])
+        server.add_url_rule("/own", "own", uow.explicit_commit(lambda: "done"))
+        server.add_url_rule("/post", "post", view, methods=["POST"])
+        server.add_url_rule("/both", "both", view, methods=["GET", "POST"])
+        server.add_url_rule("/whole", "whole", uow.transaction()(view))
+        server.add_url_rule("/moment", "moment", uow.read_only(isolation_level="REPEATABLE READ")(view))
+
+        assert {name: row["Reads"] for name, row in rows_of(server).items()} == {
+            "get": "autocommit",
+            "head": "autocommit",
+            "own": "autocommit",
+            "post": "transaction",
+            "both": "autocommit (GET), transaction (POST)",
+            "whole": "transaction",
+            "moment": "transaction",
+        }
+
+    def test_are_in_transactions_where_the_app_asks_for_that(self) -> None:
+        server = app_with(UNITOFWORK_READS="transaction")
+        server.add_url_rule("/", "view", view)
+
+        assert row_of(server)["Reads"] == "transaction"
+
+    @pytest.mark.parametrize(
+        ("reads", "told"),
+        [("autocommit", "autocommit (safe methods), transaction (others)"), ("transaction", "transaction")],
+    )
+    def test_of_a_view_for_any_method_depend_on_it(self, reads: str, told: str) -> None:
+        server = app_with(UNITOFWORK_READS=reads)
+        server.url_map.add(Rule("/", endpoint="view"))
+        server.endpoint("view")(view)
+
+        assert row_of(server)["Reads"] == told
 
 
 class TestTheCommitRule:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask import request
 from flask.views import MethodView
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from tests.cli.table import app_with, rows_of, uow
 from tests.conftest import Outside
@@ -45,6 +45,27 @@ class TestARequest:
         for endpoint, row in rows_of(server).items():
             got = server.test_client().get(row["Rule"]).get_json()
             assert {name: row[name] for name in got} == got, endpoint
+        with server.app_context():
+            uow.dispose()
+
+    @pytest.mark.parametrize("reads", ["autocommit", "transaction"])
+    def test_reads_as_the_table_tells(self, postgresql_url: str, reads: str) -> None:
+        def read() -> dict[str, str]:
+            uow.session.execute(select(1))
+            return {request.method: "transaction" if uow.engine.pool.checkedout() else "autocommit"}  # type: ignore[attr-defined]
+
+        server = app_with(postgresql_url, UNITOFWORK_READS=reads)
+        server.add_url_rule("/plain", "plain", read, methods=["GET", "POST"])
+        server.add_url_rule("/whole", "whole", uow.transaction()(read))
+        server.add_url_rule("/moment", "moment", uow.read_only(isolation_level="REPEATABLE READ")(read))
+        server.add_url_rule("/own", "own", uow.explicit_commit(partial(read)))
+
+        for endpoint, row in rows_of(server).items():
+            got: dict[str, str] = {}
+            for method in row["Methods"].split(", "):
+                got |= server.test_client().open(row["Rule"], method=method).get_json()
+            apart = ", ".join(f"{how} ({method})" for method, how in sorted(got.items(), key=lambda one: one[1]))
+            assert row["Reads"] == (apart if len(set(got.values())) > 1 else got["GET"]), endpoint
         with server.app_context():
             uow.dispose()
 
