@@ -12,8 +12,12 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
-__all__ = ["Result", "compare", "table"]
+__all__ = ["Result", "compare", "interleave", "results", "seconds_a_call", "table"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Result:
     Attributes:
         name: the contestant.
         microseconds: median time of one call.
-        ratio: median of its time to the first contestant's in the same round.
+        ratio: median of its time to the reference's in the same round.
     """
 
     name: str
@@ -32,33 +36,44 @@ class Result:
 
 
 def compare(contestants: Mapping[str, Callable[[], object]], *, rounds: int, calls: int) -> list[Result]:
-    """Measure *contestants*; the first is what the others are compared with.
+    """Measure *contestants* that live in this process; the first is what the others are compared with.
 
     Args:
         contestants: name → the call to measure.
         rounds: how many rounds.
         calls: how many calls a turn has.
     """
-    times: dict[str, list[float]] = {name: [] for name in contestants}
-    order = list(contestants)
-    for call in contestants.values():
-        _turn(call, calls)
+    turns = {name: partial(seconds_a_call, call, calls) for name, call in contestants.items()}
+    for turn in turns.values():
+        turn()
+    return results(interleave(turns, rounds=rounds), reference=next(iter(contestants)))
+
+
+def interleave(turns: Mapping[str, Callable[[], T]], *, rounds: int) -> dict[str, list[T]]:
+    """What each contestant's turn gave in each round, whoever came first in it."""
+    given: dict[str, list[T]] = {name: [] for name in turns}
+    order = list(turns)
     for number in range(rounds):
         random.Random(number).shuffle(order)
         for name in order:
-            times[name].append(_turn(contestants[name], calls))
-    first = times[next(iter(contestants))]
+            given[name].append(turns[name]())
+    return given
+
+
+def results(seconds: Mapping[str, list[float]], *, reference: str) -> list[Result]:
+    """What *seconds* of each contestant's rounds say."""
     return [
         Result(
             name,
             statistics.median(own) * 1e6,
-            statistics.median(mine / other for mine, other in zip(own, first, strict=True)),
+            statistics.median(mine / other for mine, other in zip(own, seconds[reference], strict=True)),
         )
-        for name, own in times.items()
+        for name, own in seconds.items()
     ]
 
 
-def _turn(call: Callable[[], object], calls: int) -> float:
+def seconds_a_call(call: Callable[[], object], calls: int) -> float:
+    """The time of one of *calls* calls, without the garbage collector's."""
     gc.collect()
     gc.disable()
     try:
