@@ -10,26 +10,15 @@ from werkzeug.test import EnvironBuilder
 
 from flask_unitofwork import UnitOfWork
 
+from .asking import ask
 from .rounds import compare, table
 
 Request = Callable[[], bytes]
 
 
 def request_to(app: Flask) -> Request:
-    """A request as a WSGI server makes it, without the test client's own work."""
     environ = EnvironBuilder("/").get_environ()
-
-    def start_response(*_: object) -> Callable[[bytes], object]:
-        return lambda _: None
-
-    def request() -> bytes:
-        body = app.wsgi_app(dict(environ), start_response)
-        try:
-            return b"".join(body)
-        finally:
-            body.close()  # type: ignore[attr-defined]
-
-    return request
+    return lambda: ask(app.wsgi_app, environ)[1]
 
 
 def make_app() -> Flask:

@@ -1,0 +1,23 @@
+"""Flask-SQLAlchemy-Lite."""
+
+from __future__ import annotations
+
+from flask import Flask
+from flask_sqlalchemy_lite import SQLAlchemy
+
+from .flask_routes import add_routes
+from .session_views import SessionViews
+from .terms import POOL_SIZE, sqlalchemy_url
+
+__all__ = ["open_app"]
+
+
+def open_app(url: str) -> Flask:
+    db = SQLAlchemy()
+    app = Flask(__name__)
+    app.config["SQLALCHEMY_ENGINES"] = {
+        "default": {"url": sqlalchemy_url(url), "pool_size": POOL_SIZE, "max_overflow": 0}
+    }
+    db.init_app(app)
+    add_routes(app, SessionViews(db))
+    return app
