@@ -69,7 +69,9 @@ check: $(VENV)/.dev ## format, lint, types, layers, docs: everything but the tes
 docs: $(VENV)/.dev ## build the documentation into docs/_build/html
 	$(PY) -m sphinx -b html docs docs/_build/html
 
-bench: $(VENV)/.dev ## measure what the extension costs a request
+# UNITOFWORK_BENCH_… in the environment chooses a part of it: see docs/explanation/performance.md.
+bench: $(VENV)/.dev ## measure what a request costs with the extension, and with others
+	$(PY) -m tests.benchmarks
 	$(PY) -m pytest tests/benchmarks -o python_files='bench_*.py' -s $(PYTEST_ARGS)
 
 clean: ## remove the virtual environment, caches and built files; keeps instance/ and its data
