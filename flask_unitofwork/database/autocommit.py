@@ -1,27 +1,26 @@
-"""Connections in autocommit, on which transactions begin by a BEGIN of our own: with the first statement that needs one.
+"""Reads without a transaction: a SELECT is one round trip, and leaves nothing behind.
 
-Note: why not the driver's own BEGIN
+Note: why switching
     A driver begins a transaction before any statement, reads included. So a page that reads one row makes three round
-    trips: BEGIN, SELECT, ROLLBACK. On a connection in autocommit a SELECT is one, and leaves nothing behind: the
-    connection is anyone's as soon as the rows are there. And a BEGIN that is ours says in one message what the
-    transaction is for: its isolation level, its time limit, and whether it may write.
+    trips: BEGIN, SELECT, ROLLBACK. On a connection in autocommit a SELECT is one, and the connection is anyone's as soon as
+    the rows are there. psycopg changes between the two without asking the server. So its connections are as everybody
+    expects them, with the driver's own transactions, and are switched to autocommit for the statements of a unit that
+    reads in autocommit (`Intent`): until the first that is not a mere read, which begins a transaction.
 
-Note: who decides
-    A connection of a unit that reads in autocommit (`Intent`) begins with the first statement that is not a mere read.
-    Any other connection, also one that code takes from an engine itself, begins with its first statement, as it would
-    with the driver's own BEGIN. Where the code has chosen an isolation level for a connection
-    (``execution_options(isolation_level=…)``), the driver is left to do it.
+Note: what is a mere read
+    A query made of SQLAlchemy's own parts that locks nothing, and calls no function but those that are known to be
+    harmless. What was written by hand begins a transaction, and so does a result that is streamed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from typing import Any, Final
+from weakref import WeakSet
 
 from sqlalchemy import Connection, Engine, TextClause, event
-from sqlalchemy.engine.interfaces import ExecutionContext
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.engine.interfaces import Dialect, ExecutionContext
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from .executions import Info, before_each_execution
 from .intent import INTENT, NO_INTENT, Intent
@@ -29,20 +28,19 @@ from .plan import EnginePlan
 from .statements import Effect, effect_of
 
 __all__ = [
-    "begin_explicitly",
-    "begins_explicitly",
-    "can_begin_explicitly",
+    "can_read_in_autocommit",
     "has_all_rows",
-    "has_ended_by_itself",
     "is_by_hand",
     "is_in_transaction",
+    "leave_autocommit",
     "must_begin",
+    "read_in_autocommit",
+    "reads_from_memory",
     "streams",
 ]
 
-# Where a connection has whether a transaction began on it for the unit in progress, and whether one has ended by itself.
-_BEGUN: Final = "unitofwork_begun"
-_ENDED: Final = "unitofwork_ended"
+_SWITCHED: Final = "unitofwork_switched"
+"""Where a connection has whether it was switched to autocommit."""
 
 _IDLE: Final = 0
 _SERVER_STATUS_IN_TRANS: Final = 1
@@ -55,15 +53,11 @@ _IN_TRANSACTION: Final[Mapping[str, Callable[[Any], bool]]] = {
     "pysqlite": lambda connection: connection.in_transaction,
 }
 
-_IN_AUTOCOMMIT: Final[Mapping[str, Callable[[Any], bool]]] = {
-    "psycopg": lambda connection: connection.autocommit,
-    "pymysql": lambda connection: connection.get_autocommit(),
-}
+# Drivers that change between the two modes without a round trip.
+_SWITCHES: Final = frozenset({"psycopg"})
 
-_SET_AUTOCOMMIT: Final[Mapping[str, Callable[[Any, bool], object]]] = {
-    "psycopg": lambda connection, on: setattr(connection, "autocommit", on),
-    "pymysql": lambda connection, on: connection.autocommit(on),
-}
+# The dialects of engines whose connections are in autocommit for reads.
+_reading: Final[WeakSet[Dialect]] = WeakSet()
 
 
 def is_in_transaction(connection: Connection) -> bool:
@@ -74,78 +68,64 @@ def is_in_transaction(connection: Connection) -> bool:
     return tell(connection.connection.driver_connection)
 
 
-def has_ended_by_itself(connection: Connection) -> bool:
-    """Whether a transaction on *connection* is over that nobody has ended.
-
-    MySQL and MariaDB commit by themselves before what changes a schema (``ALTER``, ``TRUNCATE`` and many others).
-    """
-    if connection.closed or connection.invalidated:
-        return False
-    info = connection.info
-    return bool(info.get(_ENDED)) or (bool(info.get(_BEGUN)) and not is_in_transaction(connection))
-
-
 def has_all_rows(connection: Connection) -> bool:
     """Whether what a statement on *connection* has read is in this process by now, and needs the connection no more."""
-    return connection.dialect.driver in _IN_TRANSACTION
+    return connection.dialect in _reading and "isolation_level" not in connection.get_execution_options()
 
 
-def can_begin_explicitly(plan: EnginePlan) -> bool:
-    """Whether transactions on *plan*'s engine can begin as this module has it.
+def can_read_in_autocommit(plan: EnginePlan) -> bool:
+    """Whether reads on *plan*'s engine can do without a transaction, as this module has it.
 
     Not where the user has chosen an isolation level, nor where transactions have two phases: both are the driver's.
     """
-    return (
-        plan.url.get_driver_name() in _SET_AUTOCOMMIT and "isolation_level" not in plan.options and not plan.two_phase
-    )
+    return plan.url.get_driver_name() in _SWITCHES and "isolation_level" not in plan.options and not plan.two_phase
 
 
-def begins_explicitly(connection: Connection) -> bool:
-    """Whether transactions on *connection* begin as this module has it."""
-    tell = _IN_AUTOCOMMIT.get(connection.dialect.driver)
-    return tell is not None and tell(connection.connection.driver_connection)
-
-
-def begin_explicitly(engine: Engine, begin: Callable[[Intent], Sequence[str]]) -> None:
-    """From now on keep connections of *engine* in autocommit, and begin transactions with what *begin* says."""
-    driver = engine.dialect.driver
-    in_transaction, in_autocommit = _IN_TRANSACTION[driver], _IN_AUTOCOMMIT[driver]
-    set_autocommit = _SET_AUTOCOMMIT[driver]
-
-    @event.listens_for(engine, "connect")
-    def connected(connection: Any, _record: object) -> None:
-        set_autocommit(connection, True)
+def read_in_autocommit(engine: Engine) -> None:
+    """From now on switch connections of *engine* to autocommit for statements that need no transaction, and back."""
+    in_transaction = _IN_TRANSACTION[engine.dialect.driver]
+    _reading.add(engine.dialect)
 
     @event.listens_for(engine, "checkin")
     def checked_in(connection: Any, record: ConnectionPoolEntry) -> None:
-        record.info.pop(_BEGUN, None)
-        record.info.pop(_ENDED, None)
-        # Whoever chose an isolation level has left the driver's own transactions on.
-        if connection is not None and not in_autocommit(connection):
-            set_autocommit(connection, True)
+        record.info.pop(_SWITCHED, None)
+        # Whoever uses the driver's connection itself finds the driver's own transactions.
+        if (
+            connection is not None
+            and not connection.closed
+            and connection.autocommit
+            and not in_transaction(connection)
+        ):
+            connection.autocommit = False
 
     def before(info: Info, cursor: Any, statement: str, context: ExecutionContext) -> None:
-        connection = cursor.connection
-        if in_transaction(connection) or not in_autocommit(connection):
-            return
         intent = info.get(INTENT, NO_INTENT)
-        if must_begin(statement, context, intent):
-            info[_ENDED] = bool(info.get(_BEGUN))
-            info[_BEGUN] = True
-            # A cursor of its own: the statement's may be one on the server, which takes nothing but a query.
-            own = connection.cursor()
-            for one in begin(intent):
-                own.execute(one)
-            own.close()
+        connection = cursor.connection
+        if not (intent.reads_in_autocommit or info.get(_SWITCHED)) or in_transaction(connection):
+            return
+        switch = not must_begin(statement, context, intent)
+        info[_SWITCHED] = switch
+        if connection.autocommit is not switch:
+            connection.autocommit = switch
 
     before_each_execution(engine, before)
-    _replace_methods(engine, in_transaction, set_autocommit)
+
+
+def leave_autocommit(connection: Connection) -> None:
+    """*connection* is given to somebody who may use its driver: let that begin transactions, as it does by itself."""
+    if connection.dialect in _reading and not connection.closed and not connection.invalidated:
+        driver_connection: Any = connection.connection.driver_connection
+        if connection.info.pop(_SWITCHED, False) and not is_in_transaction(connection):
+            driver_connection.autocommit = False
+
+
+def reads_from_memory(engine: Engine) -> None:
+    """Note that rows of *engine* are fetched at once where its connections are in autocommit."""
+    _reading.add(engine.dialect)
 
 
 def must_begin(statement: str, context: ExecutionContext, intent: Intent) -> bool:
     """Whether *statement* begins a transaction, where none is in progress."""
-    if context.root_connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
-        return False
     if not intent.reads_in_autocommit:
         return True
     return is_by_hand(context) or streams(context) or effect_of(statement, context) is not Effect.READ
@@ -160,36 +140,3 @@ def streams(context: ExecutionContext) -> bool:
     """Whether the statement's rows are fetched while others run: a cursor on a server lives in a transaction."""
     options = context.execution_options
     return bool(options.get("stream_results") or options.get("yield_per"))
-
-
-def _replace_methods(
-    engine: Engine, in_transaction: Callable[[Any], bool], set_autocommit: Callable[[Any, bool], object]
-) -> None:
-    """Send COMMIT and ROLLBACK only where a transaction is in progress: otherwise each is a round trip for nothing.
-
-    Why the dialect's methods are replaced: SQLAlchemy calls them at the end of what it takes for a transaction, and has
-    no event that could prevent it.
-    """
-    dialect: Any = engine.dialect
-    commit, rollback, begin_twophase = dialect.do_commit, dialect.do_rollback, dialect.do_begin_twophase
-
-    def do_commit(proxied: PoolProxiedConnection) -> None:
-        if in_transaction(proxied.driver_connection):
-            commit(proxied)
-        _forget_begun(proxied)
-
-    def do_rollback(proxied: PoolProxiedConnection) -> None:
-        if in_transaction(proxied.driver_connection):
-            rollback(proxied)
-        _forget_begun(proxied)
-
-    def do_begin_twophase(connection: Connection, xid: Any) -> None:
-        set_autocommit(connection.connection.driver_connection, False)  # a transaction of two phases is the driver's
-        begin_twophase(connection, xid)
-
-    dialect.do_commit, dialect.do_rollback, dialect.do_begin_twophase = do_commit, do_rollback, do_begin_twophase
-
-
-def _forget_begun(proxied: PoolProxiedConnection) -> None:
-    with suppress(NotImplementedError):  # no connection of a pool: SQLAlchemy's first look at the database
-        proxied.info.pop(_BEGUN, None)

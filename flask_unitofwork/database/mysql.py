@@ -13,7 +13,6 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, ExceptionContext, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from .autocommit import begin_explicitly, begins_explicitly, can_begin_explicitly
 from .fork import protect
 from .intent import Intent
 from .plan import POOL_TIMEOUT_SECONDS, EnginePlan
@@ -53,8 +52,6 @@ def build(plan: EnginePlan) -> Engine:
             cursor.execute("SET " + ", ".join(f"SESSION {name} = {value}" for name, value in variables.items()))
             cursor.close()
 
-    if can_begin_explicitly(plan):
-        begin_explicitly(engine, begin)
     event.listen(engine, "handle_error", _notice_lost_transaction)
     event.listen(engine, "checkin", _restore_timeout)
     return engine
@@ -101,23 +98,14 @@ def _time_limit(seconds: float, *, is_mariadb: bool) -> tuple[str, str]:
 # -- transactions ----------------------------------------------------------------------------------------------------
 
 
-def begin(intent: Intent) -> list[str]:
-    """What begins a transaction for *intent*."""
-    # Without SESSION the level counts for the next transaction only, so nothing has to be restored.
-    level = [f"SET TRANSACTION ISOLATION LEVEL {intent.isolation_level}"] if intent.isolation_level else []
-    return [*level, "START TRANSACTION READ ONLY" if intent.read_only else "BEGIN"]
-
-
 def begin_as(connection: Connection, intent: Intent) -> None:
-    """Let the transaction that begins with the next statement on *connection* be as *intent* says.
-
-    Where it begins with `begin`, the time limit is left to be set.
-    """
-    if not connection.in_nested_transaction() and not begins_explicitly(connection):
+    """Let the transaction that begins with the next statement on *connection* be as *intent* says."""
+    if not connection.in_nested_transaction():
         characteristics = [f"ISOLATION LEVEL {intent.isolation_level}"] if intent.isolation_level else []
         if intent.read_only:
             characteristics.append("READ ONLY")
         if characteristics:
+            # Without SESSION it counts for the next transaction only, so nothing has to be restored.
             connection.exec_driver_sql(f"SET TRANSACTION {', '.join(characteristics)}")
     if intent.timeout is not None:
         is_mariadb = bool(getattr(connection.dialect, "is_mariadb", False))

@@ -15,14 +15,14 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, ExceptionContext, event
 
-from .autocommit import begin_explicitly, begins_explicitly, can_begin_explicitly
+from .autocommit import can_read_in_autocommit, read_in_autocommit
 from .fork import protect
 from .intent import Intent
 from .plan import POOL_TIMEOUT_SECONDS, EnginePlan
 
-__all__ = ["begin", "begin_as", "build", "refuse_writes"]
+__all__ = ["begin_as", "build", "refuse_writes"]
 
 # Drivers on libpq, which take its connection parameters.
 _LIBPQ: Final = frozenset({"psycopg", "psycopg2", "psycopg2cffi"})
@@ -51,8 +51,9 @@ def build(plan: EnginePlan) -> Engine:
             connect_args=connect_args, imposed=_startup_options(plan, timeouts), pool_timeout=POOL_TIMEOUT_SECONDS
         )
     protect(engine)
-    if can_begin_explicitly(plan):
-        begin_explicitly(engine, begin)
+    if can_read_in_autocommit(plan):
+        read_in_autocommit(engine)
+        event.listen(engine, "handle_error", _notice_stale_plan)
     return engine
 
 
@@ -92,28 +93,26 @@ def _set_on_connect(engine: Engine, timeouts: Mapping[str, int]) -> None:
         connection.commit()
 
 
+def _notice_stale_plan(failure: ExceptionContext) -> None:
+    """A migration has changed what a prepared statement returns: the connection is as good as lost.
+
+    In a transaction that ends with it. Outside of one nothing would ever throw the statement away.
+    """
+    if getattr(failure.original_exception, "sqlstate", None) == "0A000" and "cached plan" in str(
+        failure.original_exception
+    ):
+        failure.is_disconnect = True
+        failure.invalidate_pool_on_disconnect = False
+
+
 # -- transactions ----------------------------------------------------------------------------------------------------
 
 
-def begin(intent: Intent) -> list[str]:
-    """What begins a transaction for *intent*: one message, however much it asks for."""
-    characteristics = [f"ISOLATION LEVEL {intent.isolation_level}"] if intent.isolation_level else []
-    if intent.read_only:
-        characteristics.append("READ ONLY")
-    statement = " ".join(["BEGIN", *characteristics])
-    if intent.timeout is not None:
-        statement += f"; SET LOCAL statement_timeout = {_milliseconds(intent.timeout)}"
-    return [statement]
-
-
 def begin_as(connection: Connection, intent: Intent) -> None:
-    """Let the transaction that has begun on *connection* be as *intent* says, where it did not begin with `begin`."""
+    """Let the transaction that has begun on *connection* be as *intent* says."""
     settings: list[str] = []
-    if not connection.in_nested_transaction():
-        if begins_explicitly(connection):
-            return
-        if intent.isolation_level is not None:
-            settings.append(f"SET TRANSACTION ISOLATION LEVEL {intent.isolation_level}")
+    if not connection.in_nested_transaction() and intent.isolation_level is not None:
+        settings.append(f"SET TRANSACTION ISOLATION LEVEL {intent.isolation_level}")
     if intent.read_only:
         settings.append("SET TRANSACTION READ ONLY")
     if intent.timeout is not None:

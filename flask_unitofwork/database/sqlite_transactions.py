@@ -29,7 +29,7 @@ from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from ..exceptions import DemarcationError
-from .autocommit import is_by_hand, streams
+from .autocommit import is_by_hand, reads_from_memory, streams
 from .executions import Info, before_each_execution
 from .intent import AROUND, INTENT, NO_INTENT, Intent
 from .sqlite_deadline import DEADLINE, Deadline
@@ -65,6 +65,7 @@ def begin_transactions(engine: Engine) -> None:
 
     before_each_execution(engine, before)
     event.listen(engine, "do_execute", _fetch_at_once)
+    reads_from_memory(engine)
     event.listen(engine, "checkin", _forget)
     event.listen(engine, "handle_error", _notice_lost_transaction)
 
@@ -74,6 +75,8 @@ def _begins(connection: sqlite3.Connection, statement: str, context: ExecutionCo
     if connection.isolation_level is None or getattr(connection, "autocommit", None) is True:
         return None  # the user's choice: the driver is in autocommit
     effect = effect_of(statement, context)
+    if effect is Effect.CALL:
+        effect = Effect.LOCK if intent.reads_in_autocommit and not intent.read_only else Effect.READ
     if effect is Effect.READ and intent.reads_in_autocommit:
         if streams(context) or (intent.read_only and is_by_hand(context)):
             return "DEFERRED"

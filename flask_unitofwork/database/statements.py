@@ -18,7 +18,10 @@ from typing import Final
 from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.sql.compiler import SQLCompiler
 
-__all__ = ["Effect", "effect_of", "effect_of_text"]
+from .functions import calls_unknown
+from .lexis import PATTERNS
+
+__all__ = ["Effect", "effect_of", "effect_of_text", "is_change_of_rows"]
 
 
 class Effect(IntEnum):
@@ -26,15 +29,17 @@ class Effect(IntEnum):
 
     READ = 0
     """Reads and changes nothing."""
-    CONTROL = 1
+    CALL = 1
+    """Reads, and calls a function of which nobody knows what it does besides."""
+    CONTROL = 2
     """Begins or ends a transaction, or sets something of the session."""
-    SAVEPOINT = 2
+    SAVEPOINT = 3
     """Marks a place in a transaction."""
-    LOCK = 3
+    LOCK = 4
     """Keeps others from changing what it reads: ``SELECT … FOR UPDATE``."""
-    MAINTENANCE = 4
+    MAINTENANCE = 5
     """Changes the database, and is refused or without effect in a transaction: ``VACUUM``, ``PRAGMA … = …``."""
-    WRITE = 5
+    WRITE = 6
     """Changes data or schema, or may."""
 
 
@@ -55,20 +60,6 @@ _EXPLAINERS: Final = frozenset({"EXPLAIN", "DESCRIBE", "DESC"})
 # SQLite's PRAGMAs whose argument in parentheses is what to look at, not a new value.
 _LOOKING_PRAGMAS: Final = re.compile(r"\w+_(?:check|info|list|xinfo)", re.IGNORECASE)
 
-# What is skipped, and what is looked at: words and the punctuation that matters. MySQL runs what is in /*! … */, so
-# only the marks are skipped there. A backslash escapes in MySQL's strings, and elsewhere only in PostgreSQL's E'…'.
-_PATTERN: Final = r"""
-      --[^\n]* | /\*M?!\d* | /\*.*?\*/ | \$(?P<tag>[A-Za-z_]\w*|)\$.*?\$(?P=tag)\$
-    | [eE]'(?:[^'\\]|''|\\.)*' | {strings} | `(?:[^`]|``)*` | \[[^\]]*\]
-    | (?P<symbol> [A-Za-z_][\w$]* | [();=] )
-"""
-_ESCAPED: Final = r"""'(?:[^'\\]|''|\\.)*' | "(?:[^"\\]|""|\\.)*" """
-_PLAIN: Final = r"""'(?:[^']|'')*' | "(?:[^"]|"")*" """
-_PATTERNS: Final = {
-    backslash: re.compile(_PATTERN.replace("{strings}", strings), re.VERBOSE | re.DOTALL)
-    for backslash, strings in ((True, _ESCAPED), (False, _PLAIN))
-}
-
 
 def effect_of(statement: str, context: ExecutionContext) -> Effect:
     """What *statement*, about to be executed in *context*, does."""
@@ -84,6 +75,15 @@ def effect_of(statement: str, context: ExecutionContext) -> Effect:
     return effect_of_text(statement, backslash_escapes=context.dialect.name in {"mysql", "mariadb"})
 
 
+def is_change_of_rows(statement: str, context: ExecutionContext) -> bool:
+    """Whether *statement*, which writes, changes rows and not a schema."""
+    compiled = context.compiled
+    if isinstance(compiled, SQLCompiler) and (compiled.isinsert or compiled.isupdate or compiled.isdelete):
+        return True
+    first = statement.lstrip(" (\n\t").partition(" ")[0].upper()
+    return first in _CHANGERS | _READERS | {"WITH", "CALL", "LOAD", "SET", "EXPLAIN", "DO"}
+
+
 @lru_cache(maxsize=1024)
 def effect_of_text(text: str, *, backslash_escapes: bool = False) -> Effect:
     """What the statement or statements in *text* do.
@@ -92,13 +92,16 @@ def effect_of_text(text: str, *, backslash_escapes: bool = False) -> Effect:
         text: one statement, or several with ``;`` between them.
         backslash_escapes: a backslash in a string escapes what follows, as in MySQL.
     """
-    return max(map(_effect, _statements(text, backslash_escapes=backslash_escapes)), default=Effect.READ)
+    effect = max(map(_effect, _statements(text, backslash_escapes=backslash_escapes)), default=Effect.READ)
+    if effect is Effect.READ and calls_unknown(text, backslash_escapes=backslash_escapes):
+        return Effect.CALL
+    return effect
 
 
 def _statements(text: str, *, backslash_escapes: bool) -> Iterator[list[str]]:
     """The words and punctuation of each statement in *text*."""
     statement: list[str] = []
-    for match in _PATTERNS[backslash_escapes].finditer(text):
+    for match in PATTERNS[backslash_escapes].finditer(text):
         symbol = match["symbol"]
         if symbol == ";":
             if statement:

@@ -41,7 +41,8 @@ def begin_as(connection: Connection, intent: Intent, around: Collection[Connecti
     connection.info[INTENT] = intent
     connection.info[REFUSES_WRITES] = intent.read_only
     connection.info[AROUND] = around
-    if (intent.read_only or intent.isolation_level or intent.timeout) and connection.dialect.name in _BEGIN:
+    asks = (intent.read_only and not intent.reads_in_autocommit) or intent.isolation_level or intent.timeout
+    if asks and connection.dialect.name in _BEGIN:
         _BEGIN[connection.dialect.name](connection, intent)
     return before
 

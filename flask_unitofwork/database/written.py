@@ -9,12 +9,13 @@ from sqlalchemy import Connection, Engine, ExceptionContext, event
 from ..exceptions import ReadOnlyError
 from .executions import Info, before_each_execution
 from .intent import REFUSES_WRITES
-from .statements import Effect, effect_of
+from .statements import Effect, effect_of, is_change_of_rows
 
-__all__ = ["forget_writes", "has_done_more_than_read", "has_written", "watch_writes"]
+__all__ = ["forget_writes", "has_committed_by_itself", "has_done_more_than_read", "has_written", "watch_writes"]
 
 _WRITES: Final = "unitofwork_writes"
 _MORE_THAN_READS: Final = "unitofwork_more_than_reads"
+_CHANGES_SCHEMA: Final = "unitofwork_changes_schema"
 _COUNTED: Final = "_unitofwork_counted"
 
 
@@ -35,6 +36,7 @@ def forget_writes(connection: Connection) -> None:
     """
     connection.info[_WRITES] = 0
     connection.info[_MORE_THAN_READS] = False
+    connection.info[_CHANGES_SCHEMA] = False
 
 
 def has_written(connection: Connection) -> bool:
@@ -51,6 +53,13 @@ def has_done_more_than_read(connection: Connection) -> bool:
     return bool(connection.info.get(_MORE_THAN_READS))
 
 
+def has_committed_by_itself(connection: Connection) -> bool:
+    """Whether MySQL or MariaDB has committed before a statement that changes a schema (``ALTER``, ``TRUNCATE`` …)."""
+    if connection.closed or connection.invalidated:
+        return False
+    return bool(connection.info.get(_CHANGES_SCHEMA))
+
+
 def _count(info: Info, _cursor: object, statement: str, context: Any) -> None:
     effect = effect_of(statement, context)
     if effect is Effect.READ:
@@ -61,6 +70,12 @@ def _count(info: Info, _cursor: object, statement: str, context: Any) -> None:
             f"This unit of work is read-only, and this statement writes or locks: {_shortened(statement)}."
             " Write where the unit may, such as in a scope() of its own."
         )
+    if (
+        effect is Effect.WRITE
+        and context.dialect.name in {"mysql", "mariadb"}
+        and not is_change_of_rows(statement, context)
+    ):
+        info[_CHANGES_SCHEMA] = True
     if effect >= Effect.MAINTENANCE:
         info[_WRITES] = info.get(_WRITES, 0) + 1
         setattr(context, _COUNTED, True)

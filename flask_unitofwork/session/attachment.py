@@ -84,6 +84,7 @@ class Attachment:
         thread: the thread that the session was made in, where it is looked after who uses it (debug and testing).
         bind: the name of the database for what names none; None for the app's default.
         reads: each SELECT gives its connection back, as long as no transaction has begun (read mode).
+        unsafe: since a SELECT began to run, something else than reads has run or been flushed, so that it is not sent again.
         releasing: that is what is happening now, so the end of SQLAlchemy's transaction is none of the unit's.
         released: the savepoint that was last released, so that its end is no rollback.
         committed: the outermost transaction that is about to end was committed.
@@ -96,4 +97,5 @@ class Attachment:
     released: orm.SessionTransaction | None = None
     committed: bool = False
     reads: bool = False
+    unsafe: bool = False
     releasing: bool = False

@@ -35,20 +35,28 @@ def run(
     Raises:
         sqlalchemy.exc.SQLAlchemyError: as SQLAlchemy documents.
     """
+    if not getattr(args[0] if args else None, "is_select", False):
+        attachment.unsafe = True  # whatever it is part of must not be sent again
     if not _is_outside(session, attachment):
         return execute(*args, **kwargs)
-    clean = _is_clean(session)
+    attachment.unsafe = not _is_clean(session) or not getattr(args[0] if args else None, "is_select", False)
     try:
-        result = execute(*args, **kwargs)
-    except DBAPIError as error:
-        if not (clean and error.connection_invalidated and getattr(args[0], "is_select", False)):
-            raise
-        give_back(session, attachment)
-        result = execute(*args, **kwargs)
-    owner = attachment.owner
-    if clean and owner is not None and owner.needs_no_connection and not session.in_nested_transaction():
-        give_back(session, attachment)
-    return result
+        try:
+            return execute(*args, **kwargs)
+        except DBAPIError as error:
+            if attachment.unsafe or not error.connection_invalidated:
+                raise
+            give_back(session, attachment)
+            return execute(*args, **kwargs)
+    finally:
+        owner = attachment.owner
+        if (
+            owner is not None
+            and owner.needs_no_connection
+            and not session.in_nested_transaction()
+            and _is_clean(session)
+        ):
+            give_back(session, attachment)
 
 
 def give_back(session: orm.Session, attachment: Attachment) -> None:

@@ -188,6 +188,12 @@ def _connection_begun(session: Session, transaction: orm.SessionTransaction, con
         owner.connection_begun(connection)
 
 
+@event.listens_for(Session, "after_flush")
+def _flushed(session: Session, _context: object) -> None:
+    if session._attachment is not None:
+        session._attachment.unsafe = True
+
+
 @event.listens_for(Session, "before_commit")
 def _before_commit(session: Session) -> None:
     owner = _owner_of(session)

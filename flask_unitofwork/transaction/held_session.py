@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from ..database.autocommit import leave_autocommit
 from ..database.intent import Intent
 from ..database.transactions import amend_intent, begin_as, end_as
 from ..exceptions import DemarcationError
@@ -87,6 +88,7 @@ class HeldSession:
             self._attachment.reads = intent.reads_in_autocommit
         for connection in self.connections:
             amend_intent(connection, intent)
+            leave_autocommit(connection)
 
     def route(self, bind: str | None) -> str | None:
         """Let what names no database go to *bind*; None for the app's default.

@@ -16,11 +16,11 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.orm import SessionTransaction
 
-from ..database.autocommit import has_all_rows, has_ended_by_itself, is_in_transaction
+from ..database.autocommit import has_all_rows, is_in_transaction
 from ..database.commits import forget_commits, has_committed, outcome_is_unknown
 from ..database.failed import has_failed
 from ..database.intent import NO_INTENT, Intent
-from ..database.written import forget_writes, has_done_more_than_read
+from ..database.written import forget_writes, has_committed_by_itself, has_done_more_than_read
 from ..exceptions import DemarcationError, OutsideScopeError
 from ..session import Session
 from .blocks import OpenBlocks
@@ -267,7 +267,7 @@ class Unit:
             # Nothing has begun; but what waits for a commit (hooks) has it now, and may begin something.
             self.before_commit()
         session = self._held.session
-        if session is None or not session.in_transaction():
+        if session is None or not (session.in_transaction() or session.new or session.dirty or session.deleted):
             self.transaction_ended(committed=True, begun=False)
             return
         expires = session.expire_on_commit
@@ -280,7 +280,7 @@ class Unit:
     def rollback(self) -> None:
         """Roll back, drop the after-commit hooks, and run the after-rollback hooks. Blocks that were left open are over."""
         self.blocks.end()
-        if any(map(has_ended_by_itself, self._held.connections)):
+        if any(map(has_committed_by_itself, self._held.connections)):
             logger.error(
                 "The database has committed a part of what is rolled back here: it does so at a change of schema."
             )
