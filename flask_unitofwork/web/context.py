@@ -3,7 +3,7 @@
 Note: what is on the hot path
     Every request of the app runs some of this, also those that never touch a database. So what a context carries is
     made only when there is a unit, and what asks for it in each request does so in place: ``request_context()`` is
-    the context variable's own method, and ``getattr(context, STATE, None)`` is not wrapped in a function.
+    the context variable's own method, and ``context._unitofwork`` (`STATE`) is read as it stands.
 
 Note: why the context object itself
     A unit belongs to one app context, and hangs on that object as an attribute. A table keyed by ``id()`` of a context,
@@ -43,6 +43,9 @@ __all__ = [
 
 STATE: Final = "_unitofwork"
 """The context's attribute for its `ContextState`; most contexts have none."""
+
+# A default for all contexts: to ask for an attribute that is missing takes four times as long.
+setattr(AppContext, STATE, None)
 
 DISPATCHING: Final = "_unitofwork_dispatching"
 """The context's attribute that is true while a request is dispatched in it, whose response will settle the unit."""

@@ -35,7 +35,7 @@ from werkzeug.wrappers import Response
 
 from ..exceptions import DoomedError, LostWriteError, UnknownCommitError
 from ..transaction import Unit
-from .context import DISPATCHING, STATE, current_context, peek_state, request_context, state_of
+from .context import DISPATCHING, current_context, peek_state, request_context, state_of
 from .fitting import fitted, without_context
 from .policy import is_answer
 from .repeatable import RepeatableRequest
@@ -117,7 +117,8 @@ class Dispatch:
         def dispatch_request() -> Any:
             try:
                 value = original()
-                return value if getattr(request_context(), STATE, None) is None else self._returned(value)
+                context: Any = request_context()
+                return value if context._unitofwork is None else self._returned(value)
             except BaseException as error:
                 self._passed(error)
                 repeatable = self._repeatable(error)
@@ -160,7 +161,7 @@ class Dispatch:
                 raise
             context: Any = request_context()
             context._unitofwork_dispatching = False
-            if getattr(context, STATE, None) is not None:
+            if context._unitofwork is not None:
                 response = self._last_step(response)
             # Nearly all bodies are lists. Asking that first is quicker than asking Werkzeug.
             if response.response.__class__ is not list and response.is_streamed:
@@ -185,8 +186,8 @@ class Dispatch:
             try:
                 original(exc)
             finally:
-                context = request_context()
-                if getattr(context, STATE, None) is not None:
+                context: Any = request_context()
+                if context._unitofwork is not None:
                     setattr(context, DISPATCHING, False)
                     self._leave(context, failed=exc is not None)
 
