@@ -154,7 +154,6 @@ class UnitOfWork(ModelMethods):
 
         Args:
             app: the app to work for. By default the current one; where there is no app context, the only one.
-
             reads: ``"autocommit"`` for read mode: no transaction until something else than a read runs.
 
         Raises:

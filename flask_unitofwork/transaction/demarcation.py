@@ -252,10 +252,10 @@ def settle(unit: Unit, exc: BaseException | None, succeeds: Succeeds) -> DoomedE
     except BaseException as error:
         if unit.is_idle:
             raise  # a hook failed after the commit, which stands
-        was_asked = unit.was_refused_as_asked(error)
-        unit.rollback()
-        if was_asked and isinstance(error, DoomedError):
+        if unit.was_refused_as_asked(error):
+            unit.rollback()
             return error
+        unit.rollback()
         if succeeds(error):
             raise DoomedError("A before_commit hook raised an answer, but nothing was committed.") from error
         raise

@@ -37,7 +37,9 @@ def take_up(unit: Unit, options: TransactionOptions) -> None:
                 f" @uow.transaction({name}={wanted!r}){unit.blocks.whereabouts}"
             )
         changes[name] = wanted
-    unit.intend(**changes)
+    if changes:
+        # Whoever asks for one of these asks for a transaction.
+        unit.intend(reads_in_autocommit=False, **changes)
 
 
 def _has_it_anyway(unit: Unit, level: str) -> bool:

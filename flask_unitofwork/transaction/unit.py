@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeGuard
 
 from sqlalchemy import Connection
 from sqlalchemy.orm import SessionTransaction
@@ -21,7 +21,7 @@ from ..database.commits import forget_commits, has_committed, outcome_is_unknown
 from ..database.failed import has_failed
 from ..database.intent import NO_INTENT, Intent
 from ..database.written import forget_writes, has_committed_by_itself, has_done_more_than_read
-from ..exceptions import DemarcationError, OutsideScopeError
+from ..exceptions import DemarcationError, DoomedError, OutsideScopeError
 from ..session import Session
 from .blocks import OpenBlocks
 from .doom import Doom
@@ -192,7 +192,7 @@ class Unit:
 
     # -- dooming -------------------------------------------------------------------------------------------------
 
-    def was_refused_as_asked(self, error: BaseException) -> bool:
+    def was_refused_as_asked(self, error: BaseException) -> TypeGuard[DoomedError]:
         """Whether *error* is the refusal to commit, and ``uow.doom()`` asked for that."""
         doom = self._outcome.doom
         return error is self._outcome.refusal and doom is not None and doom.asked
