@@ -9,7 +9,7 @@ from sqlalchemy import Connection, orm
 
 from .routing import Router
 
-__all__ = ["Attachment", "SessionOwner"]
+__all__ = ["Attachment", "ConnectionHolder", "SessionOwner"]
 
 
 class SessionOwner(Protocol):
@@ -35,24 +35,6 @@ class SessionOwner(Protocol):
         """*connection* has joined the transaction; nothing has run on it."""
         ...
 
-    @property
-    def is_outside_transaction(self) -> bool:
-        """Whether no transaction has begun in any database."""
-        ...
-
-    @property
-    def needs_no_connection(self) -> bool:
-        """Whether no transaction has begun in any database, and all that was read is in this process."""
-        ...
-
-    def read_mode_ends(self) -> None:
-        """From the next statement on, and until the transaction that it begins is over, nothing runs in autocommit."""
-        ...
-
-    def connections_given_back(self) -> None:
-        """What was read has been read, and no connection is needed any more."""
-        ...
-
     def check_release(self) -> None:
         """Raise a DemarcationError where giving connections back would lose work or break a block."""
         ...
@@ -74,12 +56,35 @@ class SessionOwner(Protocol):
         ...
 
 
+class ConnectionHolder(Protocol):
+    """What a session asks and tells in read mode: who knows which connections its unit has."""
+
+    @property
+    def is_outside_transaction(self) -> bool:
+        """Whether no transaction has begun in any database."""
+        ...
+
+    @property
+    def needs_no_connection(self) -> bool:
+        """Whether no transaction has begun in any database, and all that was read is in this process."""
+        ...
+
+    def read_mode_ends(self) -> None:
+        """From the next statement on, and until the transaction that it begins is over, nothing runs in autocommit."""
+        ...
+
+    def connections_given_back(self) -> None:
+        """What was read has been read, and no connection is needed any more."""
+        ...
+
+
 @dataclass(slots=True)
 class Attachment:
     """What ties a session to an app.
 
     Attributes:
         router: chooses engines.
+        holder: knows the unit's connections.
         owner: the unit that the session belongs to, once it has one.
         thread: the thread that the session was made in, where it is looked after who uses it (debug and testing).
         bind: the name of the database for what names none; None for the app's default.
@@ -92,6 +97,7 @@ class Attachment:
 
     router: Router
     owner: SessionOwner | None = None
+    holder: ConnectionHolder | None = None
     thread: int | None = None
     bind: str | None = None
     released: orm.SessionTransaction | None = None

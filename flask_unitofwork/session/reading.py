@@ -49,10 +49,10 @@ def run(
             give_back(session, attachment)
             return execute(*args, **kwargs)
     finally:
-        owner = attachment.owner
+        holder = attachment.holder
         if (
-            owner is not None
-            and owner.needs_no_connection
+            holder is not None
+            and holder.needs_no_connection
             and not session.in_nested_transaction()
             and _is_clean(session)
         ):
@@ -75,7 +75,7 @@ def _is_outside(session: orm.Session, attachment: Attachment) -> bool:
     """Whether no transaction has begun in any database, and no savepoint is open."""
     if session.in_nested_transaction():
         return False
-    return attachment.owner is None or attachment.owner.is_outside_transaction
+    return attachment.holder is None or attachment.holder.is_outside_transaction
 
 
 def _is_clean(session: orm.Session) -> bool:

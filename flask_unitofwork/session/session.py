@@ -157,9 +157,9 @@ def _owner_of(session: Session) -> SessionOwner | None:
 
 
 def _end_read_mode(session: Session) -> None:
-    owner = _owner_of(session)
-    if owner is not None:
-        owner.read_mode_ends()
+    attachment = session._attachment
+    if attachment is not None and attachment.holder is not None:
+        attachment.holder.read_mode_ends()
 
 
 # -- what SQLAlchemy's events say, told to the owner -----------------------------------------------------------------
@@ -232,7 +232,7 @@ def _transaction_ended(session: Session, transaction: orm.SessionTransaction) ->
         return
     if transaction.parent is not None:
         return
-    if attachment.releasing:
-        attachment.owner.connections_given_back()
+    if attachment.releasing and attachment.holder is not None:
+        attachment.holder.connections_given_back()
     else:
         attachment.owner.transaction_ended(committed=attachment.committed)

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from ..database.autocommit import leave_autocommit
+from ..database.autocommit import has_all_rows, is_in_transaction, leave_autocommit
 from ..database.intent import Intent
 from ..database.transactions import amend_intent, begin_as, end_as
 from ..exceptions import DemarcationError
@@ -58,7 +58,7 @@ class HeldSession:
         attachment = attachment_of(session)
         assert attachment is not None, "sessions of an app are attached to it when they are made"
         self.session, self._attachment = session, attachment
-        attachment.owner = owner
+        attachment.owner, attachment.holder = owner, self
         attachment.reads = self.intent.reads_in_autocommit
         attachment.thread = get_ident() if self._one_thread else None
         return session
@@ -77,6 +77,19 @@ class HeldSession:
         """From the next statement on, the unit means to write."""
         self.intent = replace(self.intent, writes=True, reads_in_autocommit=False)
         self._amend(self.intent)
+
+    # -- what the session asks and tells in read mode (ConnectionHolder) -------------------------------------------
+
+    @property
+    def is_outside_transaction(self) -> bool:
+        return not any(map(is_in_transaction, self.connections))
+
+    @property
+    def needs_no_connection(self) -> bool:
+        return all(has_all_rows(one) and not is_in_transaction(one) for one in self.connections)
+
+    def connections_given_back(self) -> None:
+        self.ended()
 
     def read_mode_ends(self) -> None:
         """From the next statement on there is a transaction; when it is over, it is as `intent` says again."""
@@ -138,7 +151,7 @@ class HeldSession:
             finally:
                 # Who kept the session has a session without a unit; and the two are no cycle for the collector.
                 if self._attachment is not None:
-                    self._attachment.owner = None
+                    self._attachment.owner = self._attachment.holder = None
 
     def discard(self) -> None:
         """Close without a rollback: the connections are in an unknown state and must not be used again."""

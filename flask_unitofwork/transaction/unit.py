@@ -16,13 +16,13 @@ from typing import Any, TypeGuard
 from sqlalchemy import Connection
 from sqlalchemy.orm import SessionTransaction
 
-from ..database.autocommit import has_all_rows, is_in_transaction
-from ..database.commits import forget_commits, has_committed, outcome_is_unknown
+from ..database.commits import forget_commits, has_committed
 from ..database.failed import has_failed
 from ..database.intent import NO_INTENT, Intent
 from ..database.written import forget_writes, has_committed_by_itself, has_done_more_than_read
 from ..exceptions import DemarcationError, DoomedError, OutsideScopeError
 from ..session import Session
+from .aftermath import state_without_commit
 from .blocks import OpenBlocks
 from .doom import Doom
 from .held_session import HeldSession
@@ -311,21 +311,6 @@ class Unit:
     def begun_by_hand(self) -> None:
         self._by_hand = True
 
-    @property
-    def is_outside_transaction(self) -> bool:
-        return not any(map(is_in_transaction, self._held.connections))
-
-    @property
-    def needs_no_connection(self) -> bool:
-        connections = self._held.connections
-        return all(has_all_rows(one) and not is_in_transaction(one) for one in connections)
-
-    def read_mode_ends(self) -> None:
-        self._held.read_mode_ends()
-
-    def connections_given_back(self) -> None:
-        self._held.ended()
-
     def check_release(self) -> None:
         self.blocks.check("release")
         lost = self.uncommitted_work
@@ -376,7 +361,7 @@ class Unit:
         self._by_hand = False
         if (committed and connections and not self.read_only) or any(map(has_committed, connections)):
             self.note_commit_inside()
-        state = State.COMMITTED if committed else _state_without_commit(connections)
+        state = State.COMMITTED if committed else state_without_commit(connections)
         hooks = self._outcome.end(state)
         if (begun or hooks) and state is not State.UNKNOWN:
             announce(unit_committed if committed else unit_rolled_back, self.sender, unit=self)
@@ -386,17 +371,3 @@ class Unit:
         self.has_committed = has_committed_work  # what the hooks commit is theirs
         if self.blocks and not committed:
             self.doom("its transaction was ended inside a block, by session.close() or the like", asked=False)
-
-
-def _state_without_commit(connections: Collection[Connection]) -> State:
-    """Where a unit stands whose commit failed, or was never tried, on *connections*."""
-    done = [connection for connection in connections if has_committed(connection)]
-    if done:
-        logger.error(
-            "A unit of work is committed in a part of its databases only, because the commit in another failed after it."
-            " Committed: %s. To prepare all before any is committed, set UNITOFWORK_TWO_PHASE = True.",
-            ", ".join(connection.engine.url.render_as_string(hide_password=True) for connection in done),
-        )
-    if done or any(map(outcome_is_unknown, connections)):
-        return State.UNKNOWN
-    return State.ROLLED_BACK
