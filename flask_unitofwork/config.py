@@ -20,9 +20,22 @@ from sqlalchemy.exc import ArgumentError
 
 from .exceptions import ConfigurationError
 
-__all__ = ["DEFAULT_BIND", "DatabaseSettings", "Settings", "is_sqlite_uri"]
+__all__ = [
+    "DEFAULT_BIND",
+    "POOL_TIMEOUT_SECONDS",
+    "RETRY_AFTER_SECONDS",
+    "DatabaseSettings",
+    "Settings",
+    "is_sqlite_uri",
+]
 
 DEFAULT_BIND: Final = "default"
+
+# How long a request waits for a connection. SQLAlchemy's 30 seconds are longer than most browsers' users wait, and keep
+# the threads busy that could answer somebody else.
+POOL_TIMEOUT_SECONDS: Final = 5.0
+RETRY_AFTER_SECONDS: Final = 1
+
 PREFIX: Final = "UNITOFWORK_"
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -50,8 +63,9 @@ class Settings:
     """What an app's ``UNITOFWORK_`` keys say, one attribute a key.
 
     The reference page on configuration tells what each key means. ``statement_timeout`` and ``lock_timeout`` are in
-    seconds; ``commit_policy`` is None where the default (status below 400) is in force. ``instance_path`` is no key:
-    it is the folder that relative SQLite paths are under, whose folders are made when they are first needed.
+    seconds, and so are ``pool_timeout`` and ``pool_retry_after``; ``commit_policy`` is None where the default (status
+    below 400) is in force. ``instance_path`` is no key: it is the folder that relative SQLite paths are under, whose
+    folders are made when they are first needed.
     """
 
     databases: Mapping[str, DatabaseSettings]
@@ -62,6 +76,9 @@ class Settings:
     attempts: int = 1
     statement_timeout: float | None = None
     lock_timeout: float | None = None
+    pool_timeout: float = POOL_TIMEOUT_SECONDS
+    pool_max_waiting: int | None = None
+    pool_retry_after: int = RETRY_AFTER_SECONDS
     two_phase: bool = False
     engine_options: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     session_options: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
@@ -140,12 +157,16 @@ def _flag(key: str, value: object) -> bool:
     return value
 
 
-def _count(key: str, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise _wrong(key, "a whole number, 1 or more", value)
-    if value < 1:
-        raise ConfigurationError(f"{key} must be a whole number, 1 or more; it is {value}.")
-    return value
+def _whole_number(least: int) -> Callable[[str, object], int]:
+    def read(key: str, value: object) -> int:
+        expected = f"a whole number, {least} or more"
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise _wrong(key, expected, value)
+        if value < least:
+            raise ConfigurationError(f"{key} must be {expected}; it is {value}.")
+        return value
+
+    return read
 
 
 def _seconds(key: str, value: object) -> float:
@@ -153,6 +174,14 @@ def _seconds(key: str, value: object) -> float:
         raise _wrong(key, "a number of seconds above 0, or None", value)
     if not 0 < value < float("inf"):
         raise ConfigurationError(f"{key} must be a number of seconds above 0, or None; it is {value}.")
+    return float(value)
+
+
+def _seconds_or_none_at_all(key: str, value: object) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise _wrong(key, "a number of seconds, 0 or more", value)
+    if not 0 <= value < float("inf"):
+        raise ConfigurationError(f"{key} must be a number of seconds, 0 or more; it is {value}.")
     return float(value)
 
 
@@ -272,7 +301,7 @@ def is_sqlite_uri(url: URL) -> bool:
 _UNAVAILABLE: Final[Mapping[str, object]] = {"record_statements": False, "inspector": False}
 
 _READERS: Final[Mapping[str, Callable[[str, object], Any]]] = {
-    "UNITOFWORK_ATTEMPTS": _count,
+    "UNITOFWORK_ATTEMPTS": _whole_number(1),
     "UNITOFWORK_COMMIT": _one_of("success", "explicit"),
     "UNITOFWORK_COMMIT_POLICY": _callable,
     "UNITOFWORK_DATABASES": _databases,
@@ -280,6 +309,9 @@ _READERS: Final[Mapping[str, Callable[[str, object], Any]]] = {
     "UNITOFWORK_INSPECTOR": _flag,
     "UNITOFWORK_LOCK_TIMEOUT": _seconds,
     "UNITOFWORK_NESTED_CONTEXT": _one_of("isolate", "join"),
+    "UNITOFWORK_POOL_MAX_WAITING": _whole_number(0),
+    "UNITOFWORK_POOL_RETRY_AFTER": _whole_number(1),
+    "UNITOFWORK_POOL_TIMEOUT": _seconds_or_none_at_all,
     "UNITOFWORK_READS": _one_of("autocommit", "transaction"),
     "UNITOFWORK_RECORD_STATEMENTS": _flag,
     "UNITOFWORK_SESSION_OPTIONS": _options,

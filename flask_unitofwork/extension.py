@@ -111,7 +111,7 @@ class UnitOfWork(ModelMethods):
             self._units.anything_repeats = True
         weakref.finalize(app, engines.dispose)
         Dispatch(app, state, self._units).install()
-        answer_exhaustion(app)
+        answer_exhaustion(app, retry_after=settings.pool_retry_after)
         app.cli.add_command(uow_commands)
         app.shell_context_processor(self._shell_context)
         if settings.nested_context == "join":

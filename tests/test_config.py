@@ -36,6 +36,7 @@ def test_a_url_is_enough() -> None:
     assert read.attempts == 1
     assert read.statement_timeout is None
     assert read.lock_timeout is None
+    assert (read.pool_timeout, read.pool_max_waiting, read.pool_retry_after) == (5.0, None, 1)
     assert read.two_phase is False
     assert dict(read.engine_options) == {}
     assert dict(read.session_options) == {}
@@ -204,6 +205,10 @@ def test_a_relative_instance_folder_is_where_the_app_was_started(
         ({"reads": "never"}, "UNITOFWORK_READS must be 'autocommit' or 'transaction'; it is 'never'."),
         ({"nested_context": "share"}, "UNITOFWORK_NESTED_CONTEXT must be 'isolate' or 'join'; it is 'share'."),
         ({"commit_policy": 200}, "UNITOFWORK_COMMIT_POLICY must be a callable that takes the response .* of type int."),
+        ({"pool_timeout": -1}, "UNITOFWORK_POOL_TIMEOUT must be a number of seconds, 0 or more; it is -1."),
+        ({"pool_timeout": "5"}, "UNITOFWORK_POOL_TIMEOUT must be a number of seconds, 0 or more; it is of type str."),
+        ({"pool_max_waiting": -1}, "UNITOFWORK_POOL_MAX_WAITING must be a whole number, 0 or more; it is -1."),
+        ({"pool_retry_after": 0}, "UNITOFWORK_POOL_RETRY_AFTER must be a whole number, 1 or more; it is 0."),
         ({"attempts": 0}, "UNITOFWORK_ATTEMPTS must be a whole number, 1 or more; it is 0."),
         ({"attempts": True}, "UNITOFWORK_ATTEMPTS must be a whole number, 1 or more; it is of type bool."),
         ({"attempts": 1.5}, "UNITOFWORK_ATTEMPTS must be a whole number, 1 or more; it is of type float."),

@@ -15,7 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from .fork import protect
 from .intent import Intent
-from .plan import POOL_TIMEOUT_SECONDS, EnginePlan
+from .plan import EnginePlan
 
 __all__ = ["begin_as", "build", "session_variables"]
 
@@ -38,9 +38,7 @@ _RESTORE: Final = "unitofwork_restore"
 def build(plan: EnginePlan) -> Engine:
     """An engine for *plan*, with the defaults of this module where the user decided nothing else."""
     connect_args = _CONNECT_ARGS if plan.url.get_driver_name() in _DRIVERS else {}
-    engine = plan.create_engine(
-        connect_args=connect_args, pool_recycle=RECYCLE_SECONDS, pool_timeout=POOL_TIMEOUT_SECONDS
-    )
+    engine = plan.create_engine(connect_args=connect_args, pool_recycle=RECYCLE_SECONDS)
     protect(engine)
 
     @event.listens_for(engine, "connect")

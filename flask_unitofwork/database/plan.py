@@ -14,15 +14,13 @@ from typing import Any, Final
 
 from sqlalchemy import URL, Engine, create_engine
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.pool import Pool, QueuePool
 
-from ..config import DatabaseSettings, Settings
+from ..config import POOL_TIMEOUT_SECONDS, DatabaseSettings, Settings
 from ..exceptions import ConfigurationError
+from .pool import BoundedQueuePool
 
-__all__ = ["POOL_TIMEOUT_SECONDS", "EnginePlan"]
-
-# How long a request waits for a connection. SQLAlchemy's 30 seconds are longer than most browsers' users wait, and keep
-# the threads busy that could answer somebody else.
-POOL_TIMEOUT_SECONDS: Final = 5.0
+__all__ = ["EnginePlan"]
 
 # SQLAlchemy's name of the kind of database → this package's extra, and a URL that works with that extra.
 _EXTRAS: Final[Mapping[str, tuple[str, str]]] = {
@@ -46,6 +44,8 @@ class EnginePlan:
         two_phase: whether commits have two phases.
         application_name: who the database is told is connected.
         instance_path: the folder that relative SQLite paths are under; None if there is none.
+        pool_timeout: seconds that a thread waits for a connection.
+        pool_max_waiting: how many threads may wait for a connection at a time; None for no limit.
     """
 
     name: str
@@ -57,6 +57,8 @@ class EnginePlan:
     application_name: str
     two_phase: bool = False
     instance_path: Path | None = None
+    pool_timeout: float = POOL_TIMEOUT_SECONDS
+    pool_max_waiting: int | None = None
 
     @classmethod
     def of(cls, database: DatabaseSettings, settings: Settings, *, application_name: str) -> EnginePlan:
@@ -77,6 +79,8 @@ class EnginePlan:
             application_name=application_name,
             two_phase=settings.two_phase,
             instance_path=settings.instance_path,
+            pool_timeout=settings.pool_timeout,
+            pool_max_waiting=settings.pool_max_waiting,
         )
 
     @property
@@ -107,14 +111,15 @@ class EnginePlan:
         Raises:
             ConfigurationError: the driver is not installed or is asynchronous, or an option is not SQLAlchemy's.
         """
-        # A pool made by the user has its own options and connects in its own way.
-        if "poolclass" in self.options:
-            defaults.pop("pool_timeout", None)  # not every pool has one
-        options = {**({} if "pool" in self.options else defaults), **self.options}
         undecided = {name: value for name, value in (connect_args or {}).items() if self.decided(name) is None}
-        options["connect_args"] = {**undecided, **self.connect_args, **(imposed or {})}
         setting = f"UNITOFWORK_DATABASES[{self.name!r}]"
         try:
+            # A pool made by the user has its own options and connects in its own way.
+            if "pool" in self.options:
+                options = dict(self.options)
+            else:
+                options = {**defaults, **self._queueing(url or self.url, defaults.get("poolclass")), **self.options}
+            options["connect_args"] = {**undecided, **self.connect_args, **(imposed or {})}
             engine = create_engine(url or self.url, **options)
         except ImportError as error:
             raise ConfigurationError(f"{setting}: {self._missing_driver(error)}") from error
@@ -132,6 +137,20 @@ class EnginePlan:
                 ' such as "postgresql+psycopg://" or "mysql+pymysql://".'
             )
         return engine
+
+    def _queueing(self, url: URL, default: type[Pool] | None) -> dict[str, Any]:
+        """The pool's class and its options, as far as they say who waits for a connection. Not every pool has a queue."""
+        pool: type[Pool] | None = self.options.get("poolclass", default)
+        if pool is None:
+            dialect: Any = url.get_dialect()  # every dialect has the method; its type's declaration forgets it
+            usual: type[Pool] = dialect.get_pool_class(url)
+            pool = BoundedQueuePool if usual is QueuePool else usual
+        if not issubclass(pool, QueuePool):
+            return {}
+        options: dict[str, Any] = {"poolclass": pool, "pool_timeout": self.pool_timeout}
+        if issubclass(pool, BoundedQueuePool):
+            options["pool_max_waiting"] = self.pool_max_waiting
+        return options
 
     def _missing_driver(self, error: ImportError) -> str:
         reason = f"the driver of {self.url.drivername!r} is not installed ({error})."

@@ -2,9 +2,10 @@
 
 What is deliberately left as it is:
 
-* ``pool_pre_ping``: it costs every checkout a round trip, so every request, to smooth one rare moment. When the
-  server was restarted, the first statement fails, SQLAlchemy drops the whole pool at that, and the next request
-  connects anew. Who prefers the ping writes ``UNITOFWORK_ENGINE_OPTIONS = {"pool_pre_ping": True}``.
+* ``pool_pre_ping``: it costs every checkout a round trip, to smooth one rare moment. When the server was restarted, the
+  first statement fails, and SQLAlchemy drops the whole pool at that. A SELECT outside of a transaction is then sent once
+  more on a new connection, so whoever reads notices nothing; a transaction fails, and can be run again (``attempts``).
+  Who prefers the ping writes ``UNITOFWORK_ENGINE_OPTIONS = {"pool_pre_ping": True}``.
 * ``idle_in_transaction_session_timeout``: it ends the connection of a request that waits for something other than
   the database, and what the request then sees looks like a network failure. Its server bounds a request better.
 """
@@ -20,7 +21,7 @@ from sqlalchemy import Connection, Engine, ExceptionContext, event
 from .autocommit import can_read_in_autocommit, read_in_autocommit
 from .fork import protect
 from .intent import Intent
-from .plan import POOL_TIMEOUT_SECONDS, EnginePlan
+from .plan import EnginePlan
 
 __all__ = ["begin_as", "build", "refuse_writes"]
 
@@ -41,15 +42,13 @@ def build(plan: EnginePlan) -> Engine:
     """An engine for *plan*, with the defaults of this module where the user decided nothing else."""
     timeouts = _timeouts(plan)
     if plan.connects_itself or plan.url.get_driver_name() not in _LIBPQ:
-        engine = plan.create_engine(pool_timeout=POOL_TIMEOUT_SECONDS)
+        engine = plan.create_engine()
         if timeouts:
             _set_on_connect(engine, timeouts)
     else:
         # The fallback_ gives way to application_name in the URL, in connect_args and in the environment's PGAPPNAME.
         connect_args: dict[str, Any] = {"fallback_application_name": plan.application_name, **_NETWORK}
-        engine = plan.create_engine(
-            connect_args=connect_args, imposed=_startup_options(plan, timeouts), pool_timeout=POOL_TIMEOUT_SECONDS
-        )
+        engine = plan.create_engine(connect_args=connect_args, imposed=_startup_options(plan, timeouts))
     protect(engine)
     if can_read_in_autocommit(plan):
         read_in_autocommit(engine)

@@ -10,13 +10,14 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from sqlalchemy import URL, Engine, event
-from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from ..config import is_sqlite_uri
 from ..exceptions import ConfigurationError
 from .fork import protect
 from .memory import BackingFile, is_in_memory, is_shared_cache
-from .plan import POOL_TIMEOUT_SECONDS, EnginePlan
+from .plan import EnginePlan
+from .pool import BoundedQueuePool
 from .sqlite_deadline import DEADLINE, Deadline
 from .sqlite_fork import protect_file
 from .sqlite_transactions import begin_transactions
@@ -32,10 +33,10 @@ def build(plan: EnginePlan) -> Engine:
     if is_in_memory(plan.url):
         engine = _in_memory(plan)
     elif is_shared_cache(plan.url):
-        engine = plan.create_engine(poolclass=QueuePool, connect_args={"check_same_thread": False})
+        engine = plan.create_engine(poolclass=BoundedQueuePool, connect_args={"check_same_thread": False})
         protect(engine)
     else:
-        engine = plan.create_engine(pool_timeout=POOL_TIMEOUT_SECONDS)
+        engine = plan.create_engine()
         _make_folder_on_connect(engine, plan)
         protect_file(engine, _file(engine.url))
     _configure_on_connect(engine, plan)
@@ -50,7 +51,7 @@ def _in_memory(plan: EnginePlan) -> Engine:
         return engine
     file = BackingFile()
     try:
-        engine = plan.create_engine(url=file.url(plan.url), pool_timeout=POOL_TIMEOUT_SECONDS)
+        engine = plan.create_engine(url=file.url(plan.url))
     except ConfigurationError:
         file.delete()
         raise
