@@ -50,5 +50,6 @@ def _server(connection: Connection) -> str:
 
 
 def _pool(pool: Pool) -> str:
-    kind = type(pool).__name__
-    return f"{kind} with {pool.checkedout()} of {pool.size()} in use" if isinstance(pool, QueuePool) else kind
+    if isinstance(pool, QueuePool):  # or a subclass of ours: what SQLAlchemy's documentation says of it is true
+        return f"QueuePool with {pool.checkedout()} of {pool.size()} in use"
+    return type(pool).__name__

@@ -68,9 +68,8 @@ def test_is_waited_for_five_seconds_unless_the_user_says_otherwise(database_url:
 
 
 def test_is_each_database_s_own(sqlite_url: str, make_stage: MakeStage) -> None:
-    stage = make_stage(
-        {"default": sqlite_url, "slow": {"url": sqlite_url, "pool_timeout": 9}}, UNITOFWORK_POOL_TIMEOUT=2
-    )  # type: ignore[arg-type]
+    databases: Any = {"default": sqlite_url, "slow": {"url": sqlite_url, "pool_timeout": 9}}
+    stage = make_stage(databases, UNITOFWORK_POOL_TIMEOUT=2)
     with stage.app.app_context():
         timeouts = {name: engine.pool.timeout() for name, engine in stage.uow.engines.items()}  # type: ignore[attr-defined]
     assert timeouts == {"default": 2.0, "slow": 9}
