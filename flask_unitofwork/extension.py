@@ -39,6 +39,7 @@ from .web import (
     Scope,
     Units,
     answer_exhaustion,
+    app_initialized,
     below_400,
     explicit_commit,
     is_answer,
@@ -116,6 +117,7 @@ class UnitOfWork(ModelMethods):
         app.shell_context_processor(self._shell_context)
         if settings.nested_context == "join":
             join_nested_contexts(app)
+        app_initialized.send(app)
 
     # -- the unit in progress ------------------------------------------------------------------------------------
 

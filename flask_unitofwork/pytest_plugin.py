@@ -4,13 +4,39 @@ from __future__ import annotations
 
 import pytest
 
-from .testing.fixtures import REAL_COMMITS, unitofwork_isolation
+from .testing.app_engines import AppEngines
+from .testing.fixtures import uow, uow_app, uow_isolation, uow_schema, uow_seed, uow_session
+from .testing.options import OPTIONS, Options, add_options
+from .testing.schema import SCHEMAS, Schemas
+from .testing.treatment import declare_markers, real_commits_last
 
-__all__ = ["pytest_configure", "unitofwork_isolation"]
+__all__ = [
+    "pytest_addoption",
+    "pytest_collection_modifyitems",
+    "pytest_configure",
+    "uow",
+    "uow_app",
+    "uow_isolation",
+    "uow_schema",
+    "uow_seed",
+    "uow_session",
+]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the ini options."""
+    add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker."""
-    config.addinivalue_line(
-        "markers", f"{REAL_COMMITS}: the test's commits are real; it is not rolled back, and cleans up by itself"
-    )
+    """Check the ini options, and declare the markers."""
+    config.stash[OPTIONS] = Options.of(config)
+    config.stash[SCHEMAS] = Schemas()
+    declare_markers(config)
+    config.pluginmanager.register(AppEngines(), AppEngines.NAME)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let tests with real commits come last, whatever shuffled them."""
+    real_commits_last(items)

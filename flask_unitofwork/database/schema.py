@@ -11,7 +11,7 @@ from sqlalchemy.sql.selectable import FromClause
 
 from ..config import DEFAULT_BIND
 
-__all__ = ["create_all", "drop_all", "model_bind_key", "table_bind_key"]
+__all__ = ["create_all", "drop_all", "model_bind_key", "table_bind_key", "tables_by_bind"]
 
 
 def model_bind_key(mapper: Mapper[Any]) -> str | None:
@@ -47,9 +47,8 @@ def drop_all(metadata: MetaData, engines: Mapping[str, Engine], *, models: Itera
     _on_each_bind(metadata, engines, models, metadata.drop_all)
 
 
-def _on_each_bind(
-    metadata: MetaData, engines: Mapping[str, Engine], models: Iterable[type], act: Callable[..., None]
-) -> None:
+def tables_by_bind(metadata: MetaData, models: Iterable[type] = ()) -> dict[str, list[Table]]:
+    """The tables of *metadata* by the name of the database that each lives in. The arguments are those of `create_all`."""
     configure_mappers()
     mappers: list[Mapper[object]] = [class_mapper(model) for model in models]
     of_models = {table: model_bind_key(mapper) for mapper in mappers for table in mapper.tables}
@@ -57,6 +56,13 @@ def _on_each_bind(
     for table in metadata.tables.values():
         key = table_bind_key(table) or of_models.get(table) or DEFAULT_BIND
         tables.setdefault(key, []).append(table)
+    return tables
+
+
+def _on_each_bind(
+    metadata: MetaData, engines: Mapping[str, Engine], models: Iterable[type], act: Callable[..., None]
+) -> None:
+    tables = tables_by_bind(metadata, models)
     # Every engine is looked up before any statement runs, so that an unknown bind key leaves nothing half made.
     for engine, own in [(engines[key], own) for key, own in tables.items()]:
         act(engine, tables=own)

@@ -1,32 +1,113 @@
-"""The fixtures that the pytest plugin registers."""
+"""The fixtures that the pytest plugin registers. Each may be replaced by a project's own of the same name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 from flask import Flask
 
-from ..web import APP_STATE
+from ..extension import UnitOfWork
+from ..session import Session
+from .apps import checked_app, has_unit_of_work, unit_of_work
 from .isolation import isolated
+from .migrations import upgrade
+from .options import OPTIONS
+from .own_session import session_for_test
+from .schema import SCHEMAS, make_tables
+from .treatment import Treatment, asks_by_name, treatment_of
+from .truncation import empty_tables, tables_to_empty
 
-__all__ = ["REAL_COMMITS", "unitofwork_isolation"]
+__all__ = ["uow", "uow_app", "uow_isolation", "uow_schema", "uow_seed", "uow_session"]
 
-REAL_COMMITS: Final = "uow_real_commits"
+
+@pytest.fixture
+# This is shown where there is no `app`: write a fixture of that name in conftest.py that returns your Flask app.
+def uow_app(app: object) -> object:
+    """The app whose databases the test works on: the fixture ``app``. Replace it where yours has another name."""
+    return app
+
+
+@pytest.fixture(scope="session")
+def uow_seed() -> Callable[[Flask], None] | None:
+    """Rows that every test finds: nothing, unless a project's own fixture returns a function that commits them."""
+    return None
+
+
+@pytest.fixture
+def uow_schema(uow_app: object, uow_seed: Callable[[Flask], None] | None, pytestconfig: pytest.Config) -> None:
+    """The tables are there: made by ``create_all`` or by Alembic, once in a run for each database, then seeded."""
+    migrations = pytestconfig.stash[OPTIONS].migrations
+
+    def make(app: Flask) -> None:
+        if migrations is None:
+            make_tables(app)
+        else:
+            upgrade(app, migrations)
+        if uow_seed is not None:
+            uow_seed(app)
+
+    pytestconfig.stash[SCHEMAS].set_up(checked_app(uow_app), make)
 
 
 @pytest.fixture(autouse=True)
-def unitofwork_isolation(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Roll back what a test wrote. For tests that use ``app``, or ``client``, which does.
+def uow_isolation(request: pytest.FixtureRequest) -> Iterator[Treatment]:
+    """Keeps the test apart from the others: what it writes is rolled back, or deleted where its commits are real.
 
-    The marker ``uow_real_commits`` turns it off for a test, which then cleans up by itself.
+    Raises:
+        pytest.UsageError: the test asks for two things that exclude each other.
+        ConfigurationError: the test needs an app, and the fixture gives something else.
+        NotInitializedError: the app has no UnitOfWork.
     """
-    app = None
-    if "app" in request.fixturenames and request.node.get_closest_marker(REAL_COMMITS) is None:
-        app = request.getfixturevalue("app")
-    if isinstance(app, Flask) and APP_STATE in app.extensions:
-        with isolated(app):
-            yield
-    else:
-        yield
+    treatment = treatment_of(request)
+    with ExitStack() as end:
+        if treatment is not Treatment.NONE:
+            app = _app_of(request)
+            if app is None:
+                treatment = Treatment.NONE
+            else:
+                _keep_apart(app, treatment, request, end)
+        yield treatment
+
+
+@pytest.fixture
+def uow(uow_app: object) -> UnitOfWork:
+    """The app's UnitOfWork."""
+    return unit_of_work(checked_app(uow_app))
+
+
+@pytest.fixture
+def uow_session(uow_app: object, uow_schema: None, uow_isolation: Treatment) -> Iterator[Session]:  # noqa: ARG001
+    """A session of the test's own. It needs no app context, and sees what the app commits."""
+    with session_for_test(checked_app(uow_app)) as session:
+        yield session
+
+
+def _app_of(request: pytest.FixtureRequest) -> Flask | None:
+    """The test's app; None where there is none with a UnitOfWork, and the test does not ask for one by name."""
+    if asks_by_name(request):
+        return checked_app(request.getfixturevalue("uow_app"))
+    try:
+        app: object = request.getfixturevalue("uow_app")
+    except pytest.FixtureLookupError:
+        return None
+    return app if has_unit_of_work(app) else None
+
+
+def _keep_apart(app: Flask, treatment: Treatment, request: pytest.FixtureRequest, end: ExitStack) -> None:
+    tables = tables_to_empty(app) if treatment is Treatment.REAL_COMMITS else {}
+    request.getfixturevalue("uow_schema")
+    if treatment is Treatment.ISOLATED:
+        end.enter_context(isolated(app))
+        return
+    seed: Callable[[Flask], None] | None = request.getfixturevalue("uow_seed")
+
+    def clean_up() -> None:
+        # pytest-flask's context may still be there, with a session in a transaction that holds locks.
+        unit_of_work(app).registry.remove()
+        empty_tables(app, tables)
+        if seed is not None:
+            seed(app)
+
+    end.callback(clean_up)

@@ -2,6 +2,7 @@
 
 from .dispatch import Dispatch
 from .exhaustion import answer_exhaustion
+from .initialized import app_initialized
 from .nesting import join_nested_contexts
 from .policy import CommitPolicy, below_400, is_answer
 from .registry import Registry
@@ -22,6 +23,7 @@ __all__ = [
     "Scope",
     "Units",
     "answer_exhaustion",
+    "app_initialized",
     "below_400",
     "explicit_commit",
     "is_answer",

@@ -38,6 +38,11 @@ def create_app():
         uow.session.add(Item(name=name))
         return "added", 201
 
+    @app.post("/rename/<name>/<new>")
+    def rename(name, new):
+        uow.session.scalars(select(Item).where(Item.name == name)).one().name = new
+        return "renamed"
+
     @app.post("/refused/<name>")
     def refuse(name):
         uow.session.add(Item(name=name))
@@ -54,16 +59,11 @@ def create_app():
 
 CONFTEST = """
 import pytest
-from shop import create_app, uow
+from shop import create_app
 
 @pytest.fixture(scope="{scope}")
 def app():
-    app = create_app()
-    with app.app_context():
-        uow.create_all()
-    yield app
-    with app.app_context():
-        uow.dispose()
+    return create_app()
 """
 
 Project = Callable[..., pytest.RunResult]
@@ -71,12 +71,29 @@ Project = Callable[..., pytest.RunResult]
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Project:
-    """Run pytest on a project with an app, a conftest and the given tests."""
+    """Run pytest on a project with an app, a conftest and the given tests, on each database in turn."""
+    return _project(pytester, monkeypatch, database_url)
 
-    def run(tests: str, *arguments: str, scope: str = "function") -> pytest.RunResult:
-        monkeypatch.setenv("SHOP_DATABASE", database_url)
+
+@pytest.fixture
+def sqlite_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, sqlite_url: str) -> Project:
+    """The same on an SQLite file, for what does not depend on the database."""
+    return _project(pytester, monkeypatch, sqlite_url)
+
+
+@pytest.fixture
+def postgresql_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, postgresql_url: str) -> Project:
+    """The same on PostgreSQL."""
+    return _project(pytester, monkeypatch, postgresql_url)
+
+
+def _project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, url: str) -> Project:
+    monkeypatch.setenv("SHOP_DATABASE", url)
+
+    def run(tests: str, *arguments: str, scope: str = "function", conftest: str = CONFTEST) -> pytest.RunResult:
         pytester.makepyfile(shop=APP, test_shop="import pytest\nfrom shop import *\n" + tests)
-        pytester.makeconftest(CONFTEST.format(scope=scope))
-        return pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error", *arguments)
+        pytester.makeconftest(conftest.replace("{scope}", scope))
+        arguments = ("-p", "no:cacheprovider", "-p", "no:randomly", "-W", "error", *arguments)
+        return pytester.runpytest_subprocess(*arguments)
 
     return run

@@ -49,22 +49,6 @@ def test_each_test_is_rolled_back(project: Project, scope: str) -> None:
     project(WRITERS, scope=scope).assert_outcomes(passed=7)
 
 
-def test_each_test_is_rolled_back_in_any_order(project: Project) -> None:
-    project(WRITERS, "-p", "no:randomly", scope="session").assert_outcomes(passed=7)
-
-
-def test_a_marked_test_commits_for_real(project: Project) -> None:
-    tests = """
-@pytest.mark.uow_real_commits
-def test_one(client):
-    assert client.post("/items/tea").status_code == 201
-
-def test_two(client):
-    assert client.get("/items").json == ["tea"]
-"""
-    project(tests, "-p", "no:randomly", "--strict-markers", scope="session").assert_outcomes(passed=2)
-
-
 def test_tests_without_the_extension_are_left_alone(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("""
         import flask
