@@ -18,20 +18,26 @@ from .exceptions import (
 from .extension import UnitOfWork
 from .models import KeysetPagination, Pagination, Query, UnorderedPaginationWarning
 from .session import Session
+from .states import Absent, AttributeChange, Cascade, Inspection, ObjectState
 from .transaction import State, Unit, unit_committed, unit_retried, unit_rolled_back
 from .web import AbandonedStreamWarning, CommitPolicy
 
 __all__ = [
     "AbandonedStreamWarning",
+    "Absent",
     "AlreadyInitializedError",
+    "AttributeChange",
+    "Cascade",
     "CommitPolicy",
     "ConfigurationError",
     "DatabaseSettings",
     "DemarcationError",
     "DoomedError",
+    "Inspection",
     "KeysetPagination",
     "LostWriteError",
     "NotInitializedError",
+    "ObjectState",
     "OutsideScopeError",
     "Pagination",
     "PaginationError",

@@ -18,6 +18,7 @@ from .database.schema import create_all, drop_all
 from .exceptions import AlreadyInitializedError, ConfigurationError, DemarcationError
 from .models import ModelMethods, mapped_classes
 from .session import Router, Session
+from .states import Inspection, inspect_object
 from .transaction import (
     Durable,
     Hook,
@@ -146,6 +147,23 @@ class UnitOfWork(ModelMethods):
             reason: in words, for whoever asks later why nothing was committed.
         """
         self._units.current().doom(f"uow.doom({reason!r}) asked for it at {place_here()}")
+
+    # -- object states -------------------------------------------------------------------------------------------
+
+    def inspect(self, obj: object) -> Inspection:
+        """Look at *obj*: its state, what has changed in it, what is not loaded. Of any session, or of none.
+
+        Nothing is loaded or flushed. The record's ``repr`` tells names and the primary key, and no other values.
+
+        Raises:
+            sqlalchemy.orm.exc.UnmappedInstanceError: it is no object of a mapped class.
+
+        Example:
+            ::
+
+                app.logger.info("saving %r", uow.inspect(order))  # saving <Order (7,): persistent, changed status>
+        """
+        return inspect_object(obj)
 
     # -- demarcation ---------------------------------------------------------------------------------------------
 
