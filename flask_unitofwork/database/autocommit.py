@@ -49,7 +49,10 @@ _SERVER_STATUS_IN_TRANS: Final = 1
 # Asked of the driver's connection each time, without a round trip: so there is no state of ours that could be wrong.
 _IN_TRANSACTION: Final[Mapping[str, Callable[[Any], bool]]] = {
     "psycopg": lambda connection: connection.pgconn.transaction_status != _IDLE,
-    "pymysql": lambda connection: bool(connection.server_status & _SERVER_STATUS_IN_TRANS),
+    # The connections of this package know more than the server's status (`BeginningConnection`).
+    "pymysql": lambda connection: bool(
+        getattr(connection, "in_transaction", connection.server_status & _SERVER_STATUS_IN_TRANS)
+    ),
     "pysqlite": lambda connection: connection.in_transaction,
 }
 

@@ -40,19 +40,35 @@ def build(plan: EnginePlan) -> Engine:
     connect_args = _CONNECT_ARGS if plan.url.get_driver_name() in _DRIVERS else {}
     engine = plan.create_engine(connect_args=connect_args, pool_recycle=RECYCLE_SECONDS)
     protect(engine)
+    if _can_read_in_autocommit(plan):
+        from .mysql_reading import read_in_autocommit
+
+        read_in_autocommit(engine)
 
     @event.listens_for(engine, "connect")
     def set_session_variables(connection: Any, _record: object) -> None:
         # SQLAlchemy knows by now which of the two it talks to.
         variables = session_variables(plan, is_mariadb=bool(getattr(engine.dialect, "is_mariadb", False)))
         if variables:
-            cursor = connection.cursor()
-            cursor.execute("SET " + ", ".join(f"SESSION {name} = {value}" for name, value in variables.items()))
-            cursor.close()
+            _send(connection, "SET " + ", ".join(f"SESSION {name} = {value}" for name, value in variables.items()))
 
     event.listen(engine, "handle_error", _notice_lost_transaction)
     event.listen(engine, "checkin", _restore_timeout)
     return engine
+
+
+def _can_read_in_autocommit(plan: EnginePlan) -> bool:
+    """Whether reads on *plan*'s engine can do without a transaction.
+
+    Not with other drivers, and not where the user makes the connections, or has chosen how transactions begin on them.
+    """
+    return (
+        plan.url.get_driver_name() == "pymysql"
+        and not plan.connects_itself
+        and not {"isolation_level", "module"} & plan.options.keys()
+        and plan.decided("autocommit") is None
+        and not plan.two_phase
+    )
 
 
 def _notice_lost_transaction(failure: ExceptionContext) -> None:
@@ -102,7 +118,9 @@ def begin_as(connection: Connection, intent: Intent) -> None:
         characteristics = [f"ISOLATION LEVEL {intent.isolation_level}"] if intent.isolation_level else []
         if intent.read_only:
             characteristics.append("READ ONLY")
-        if characteristics:
+        if characteristics == ["READ ONLY"] and _is_outside_transaction(connection):
+            connection.exec_driver_sql("START TRANSACTION READ ONLY")
+        elif characteristics:
             # Without SESSION it counts for the next transaction only, so nothing has to be restored.
             connection.exec_driver_sql(f"SET TRANSACTION {', '.join(characteristics)}")
     if intent.timeout is not None:
@@ -113,14 +131,27 @@ def begin_as(connection: Connection, intent: Intent) -> None:
         connection.info[_RESTORE] = f"SET SESSION {name} = @unitofwork_{name}"
 
 
+def _is_outside_transaction(connection: Connection) -> bool:
+    """Whether a transaction has still to begin on *connection*, by a statement and not by the server."""
+    return not getattr(connection.connection.driver_connection, "in_transaction", True)
+
+
 def _restore_timeout(connection: Any, record: ConnectionPoolEntry) -> None:
     """The time limit is the session's: there is none that a transaction takes with it."""
     statement: str | None = record.info.pop(_RESTORE, None)
     if statement is None or connection is None:
         return
     try:
-        cursor = connection.cursor()
-        cursor.execute(statement)
-        cursor.close()
+        _send(connection, statement)
     except Exception as error:  # noqa: BLE001  whatever it is, nobody else must get this connection
         record.invalidate(error)
+
+
+def _send(connection: Any, statement: str) -> None:
+    """Send what is for the session and in no transaction."""
+    spare = getattr(connection, "spare", None)
+    if spare is not None:
+        spare()
+    cursor = connection.cursor()
+    cursor.execute(statement)
+    cursor.close()

@@ -17,10 +17,15 @@ ONE_CONNECTION: Final = {"pool_size": 1, "max_overflow": 0}
 item = Base.metadata.tables["item"]
 
 
-@pytest.fixture(params=["sqlite-file", "sqlite-memory", "postgresql"])
+@pytest.fixture(params=["sqlite-file", "sqlite-memory", "postgresql", "mariadb"])
 def database_server(request: pytest.FixtureRequest) -> Any:
     """The databases on which reads can do without a transaction."""
-    fixtures = {"sqlite-file": "sqlite_files", "sqlite-memory": "sqlite_memory", "postgresql": "postgresql_server"}
+    fixtures = {
+        "sqlite-file": "sqlite_files",
+        "sqlite-memory": "sqlite_memory",
+        "postgresql": "postgresql_server",
+        "mariadb": "mariadb_server",
+    }
     return request.getfixturevalue(fixtures[request.param])
 
 
@@ -54,7 +59,7 @@ def test_a_transaction_on_the_engine_is_one_while_a_session_reads(stage: Stage) 
     assert ("shelf" in inspect(engine).get_table_names()) is (engine.dialect.name == "mysql")
 
 
-@pytest.mark.parametrize("server", ["postgresql"])
+@pytest.mark.parametrize("server", ["postgresql", "mariadb"])
 @pytest.mark.parametrize("level", ["SERIALIZABLE", "READ UNCOMMITTED", "AUTOCOMMIT"])
 def test_an_isolation_level_that_somebody_chose_is_forgotten(
     server: str, level: Any, make_stage: MakeStage, request: pytest.FixtureRequest
@@ -77,7 +82,7 @@ def test_an_isolation_level_that_somebody_chose_is_forgotten(
     assert stage.names() == (["chosen"] if level == "AUTOCOMMIT" else [])
 
 
-@pytest.mark.parametrize("server", ["postgresql"])
+@pytest.mark.parametrize("server", ["postgresql", "mariadb"])
 def test_a_transaction_of_two_phases_is_forgotten(
     server: str, make_stage: MakeStage, request: pytest.FixtureRequest
 ) -> None:

@@ -16,10 +16,15 @@ from tests.servers.counting import CountingWire
 from tests.stage import Base, Item, MakeStage, Stage
 
 
-@pytest.fixture(params=["sqlite-file", "sqlite-memory", "postgresql"])
+@pytest.fixture(params=["sqlite-file", "sqlite-memory", "postgresql", "mariadb"])
 def database_server(request: pytest.FixtureRequest) -> Any:
     """The databases on which reads can do without a transaction."""
-    fixtures = {"sqlite-file": "sqlite_files", "sqlite-memory": "sqlite_memory", "postgresql": "postgresql_server"}
+    fixtures = {
+        "sqlite-file": "sqlite_files",
+        "sqlite-memory": "sqlite_memory",
+        "postgresql": "postgresql_server",
+        "mariadb": "mariadb_server",
+    }
     return request.getfixturevalue(fixtures[request.param])
 
 
@@ -35,7 +40,7 @@ class Label(Base):
 Label.__table__.c.text.type.length = 50  # type: ignore[attr-defined]
 
 
-@pytest.fixture(params=["postgresql"])
+@pytest.fixture(params=["postgresql", "mariadb"])
 def server_url(request: pytest.FixtureRequest) -> str:
     """A database that is reached over a wire."""
     url: str = request.getfixturevalue(f"{request.param}_url")
