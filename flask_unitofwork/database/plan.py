@@ -18,6 +18,7 @@ from sqlalchemy.pool import Pool, QueuePool
 
 from ..config import POOL_TIMEOUT_SECONDS, DatabaseSettings, Settings
 from ..exceptions import ConfigurationError
+from .leases import LeasingPool
 from .pool import BoundedQueuePool
 
 __all__ = ["EnginePlan"]
@@ -144,7 +145,7 @@ class EnginePlan:
         if pool is None:
             dialect: Any = url.get_dialect()  # every dialect has the method; its type's declaration forgets it
             usual: type[Pool] = dialect.get_pool_class(url)
-            pool = BoundedQueuePool if usual is QueuePool else usual
+            pool = LeasingPool if usual is QueuePool else usual
         if not issubclass(pool, QueuePool):
             return {}
         options: dict[str, Any] = {"poolclass": pool, "pool_timeout": self.pool_timeout}

@@ -73,6 +73,14 @@ class ConnectionHolder(Protocol):
         """From the next statement on, and until the transaction that it begins is over, nothing runs in autocommit."""
         ...
 
+    def rest(self) -> bool:
+        """What was read has been read: whoever needs the connections may take them. False where they cannot be taken."""
+        ...
+
+    def resume(self) -> bool:
+        """The connections are used again; False if one of them has been taken."""
+        ...
+
     def connections_given_back(self) -> None:
         """What was read has been read, and no connection is needed any more."""
         ...
@@ -88,9 +96,11 @@ class Attachment:
         owner: the unit that the session belongs to, once it has one.
         thread: the thread that the session was made in, where it is looked after who uses it (debug and testing).
         bind: the name of the database for what names none; None for the app's default.
-        reads: each SELECT gives its connection back, as long as no transaction has begun (read mode).
+        reads: after a SELECT its connection is anyone's, as long as no transaction has begun (read mode).
         unsafe: since a SELECT began to run, something else than reads has run or been flushed, so that it is not sent again.
-        releasing: that is what is happening now, so the end of SQLAlchemy's transaction is none of the unit's.
+        running: a statement is being executed in read mode.
+        resting: the session's connections may be taken by whoever needs one, until it goes on.
+        releasing: its connections are being given back, so the end of SQLAlchemy's transaction is none of the unit's.
         released: the savepoint that was last released, so that its end is no rollback.
         committed: the outermost transaction that is about to end was committed.
     """
@@ -104,4 +114,6 @@ class Attachment:
     committed: bool = False
     reads: bool = False
     unsafe: bool = False
+    running: bool = False
+    resting: bool = False
     releasing: bool = False

@@ -1,9 +1,12 @@
 """Read mode: a SELECT leaves no transaction behind, and its connection is anyone's as soon as its rows are there.
 
 Note: what SQLAlchemy's session sees
-    It begins what it takes for a transaction with each statement, on a connection in autocommit; and once the statement
-    has run, that is closed, which gives the connection back and leaves all objects as they are. It is closed only where
-    nothing would be lost with it: no transaction has begun in the database, and no object waits to be written.
+    It begins what it takes for a transaction with its first statement, on a connection in autocommit. Once a statement
+    has run, the connection *rests* (:mod:`flask_unitofwork.database.leases`): the next statement goes on with it, or,
+    where somebody has taken it, closes what SQLAlchemy takes for a transaction, which leaves all objects as they are, and
+    begins anew. Whatever is not a statement (``begin()``, a flush, ``close()`` …) gives the connection back first.
+    So from outside there is no transaction between two statements. That is so only where nothing would be lost: no
+    transaction has begun in the database, and no object waits to be written.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from .attachment import Attachment
 
-__all__ = ["give_back", "run"]
+__all__ = ["give_back", "is_clean", "run"]
 
 R = TypeVar("R")
 
@@ -35,33 +38,51 @@ def run(
     Raises:
         sqlalchemy.exc.SQLAlchemyError: as SQLAlchemy documents.
     """
-    if not getattr(args[0] if args else None, "is_select", False):
+    is_read: bool = getattr(args[0] if args else None, "is_select", False)
+    if not is_read:
         attachment.unsafe = True  # whatever it is part of must not be sent again
-    if not _is_outside(session, attachment):
+    if attachment.running:
         return execute(*args, **kwargs)
-    attachment.unsafe = not _is_clean(session) or not getattr(args[0] if args else None, "is_select", False)
+    if attachment.resting:
+        if not _resume(attachment):
+            give_back(session, attachment)
+    elif not _is_outside(session, attachment):
+        return execute(*args, **kwargs)
+    attachment.running, attachment.unsafe = True, not (is_read and is_clean(session))
     try:
-        try:
-            return execute(*args, **kwargs)
-        except DBAPIError as error:
-            if attachment.unsafe or not error.connection_invalidated:
-                raise
-            give_back(session, attachment)
-            return execute(*args, **kwargs)
+        result = execute(*args, **kwargs)
+    except DBAPIError as error:
+        if attachment.unsafe or not error.connection_invalidated:
+            raise
+        give_back(session, attachment)
+        result = execute(*args, **kwargs)
     finally:
-        holder = attachment.holder
-        if (
-            holder is not None
-            and holder.needs_no_connection
-            and not session.in_nested_transaction()
-            and _is_clean(session)
-        ):
-            give_back(session, attachment)
+        attachment.running = False
+        _end_statement(session, attachment)
+    return result
+
+
+def _resume(attachment: Attachment) -> bool:
+    assert attachment.holder is not None, "connections rest with whoever holds them"
+    attachment.resting = False
+    return attachment.holder.resume()
+
+
+def _end_statement(session: orm.Session, attachment: Attachment) -> None:
+    """A statement has run, or failed: its connection is anyone's, unless it is in a transaction now."""
+    holder = attachment.holder
+    if holder is None or not holder.needs_no_connection or session.in_nested_transaction() or not is_clean(session):
+        return
+    attachment.resting = holder.rest()
+    if not attachment.resting:
+        give_back(session, attachment)
 
 
 def give_back(session: orm.Session, attachment: Attachment) -> None:
     """Close what SQLAlchemy takes for a transaction, in which nothing has been written: its connections are given back."""
-    transaction = session.get_transaction()
+    if attachment.resting:
+        _resume(attachment)
+    transaction = orm.Session.get_transaction(session)
     if transaction is None:
         return
     attachment.releasing = True
@@ -78,6 +99,6 @@ def _is_outside(session: orm.Session, attachment: Attachment) -> bool:
     return attachment.holder is None or attachment.holder.is_outside_transaction
 
 
-def _is_clean(session: orm.Session) -> bool:
+def is_clean(session: orm.Session) -> bool:
     """Whether no object waits to be written."""
     return not (session.identity_map.check_modified() or session.new or session.deleted)

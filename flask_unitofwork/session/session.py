@@ -14,7 +14,7 @@ from sqlalchemy import ClauseElement, Connection, Engine, event, orm
 from sqlalchemy.exc import UnboundExecutionError
 
 from .attachment import Attachment, SessionOwner
-from .reading import give_back, run
+from .reading import give_back, is_clean, run
 
 __all__ = ["Attachment", "Session", "SessionOwner", "attach", "attachment_of"]
 
@@ -83,6 +83,31 @@ class Session(orm.Session):
                 return super().scalars(*args, **kwargs)
             return run(self, attachment, super().scalars, args, kwargs)
 
+        # What uses the session's connection in another way than those three gives it back first if it rests.
+
+        def bulk_save_objects(self, *args: Any, **kwargs: Any) -> None:
+            """Write *objects* without the unit of work, as SQLAlchemy documents."""
+            _end_rest(self)
+            super().bulk_save_objects(*args, **kwargs)
+
+        def bulk_insert_mappings(self, *args: Any, **kwargs: Any) -> None:
+            """Insert rows without the unit of work, as SQLAlchemy documents."""
+            _end_rest(self)
+            super().bulk_insert_mappings(*args, **kwargs)
+
+        def bulk_update_mappings(self, *args: Any, **kwargs: Any) -> None:
+            """Update rows without the unit of work, as SQLAlchemy documents."""
+            _end_rest(self)
+            super().bulk_update_mappings(*args, **kwargs)
+
+    def in_transaction(self) -> bool:
+        """Whether a transaction is in progress, as SQLAlchemy documents; in read mode there is none between two SELECTs."""
+        return super().in_transaction() and not _is_at_rest(self)
+
+    def get_transaction(self) -> orm.SessionTransaction | None:
+        """The root transaction in progress, as SQLAlchemy documents; in read mode there is none between two SELECTs."""
+        return None if _is_at_rest(self) else super().get_transaction()
+
     def connection(self, *args: Any, **kwargs: Any) -> Connection:
         """The connection of the transaction in progress, as SQLAlchemy documents. It ends read mode for that one."""
         _end_read_mode(self)
@@ -120,6 +145,7 @@ class Session(orm.Session):
         owner = _owner_of(self)
         if owner is not None:
             owner.check_demarcation("commit")
+        _end_rest(self)
         super().commit()
 
     def rollback(self) -> None:
@@ -133,12 +159,33 @@ class Session(orm.Session):
             super().rollback()
             return
         owner.check_demarcation("rollback")
+        _end_rest(self)
         begun = self.in_transaction()
         super().rollback()
         if not begun:
             self.expire_all()  # as the rollback of what has been read in a transaction does
             # No transaction ended, but what waits for a rollback (hooks, a doom) has had it.
             owner.transaction_ended(committed=False)
+
+    def prepare(self) -> None:
+        """Prepare the transaction in progress for a commit in two phases, as SQLAlchemy documents."""
+        _end_rest(self)
+        super().prepare()
+
+    def close(self) -> None:
+        """Give everything back, as SQLAlchemy documents. What is not committed is rolled back."""
+        _end_rest(self)
+        super().close()
+
+    def reset(self) -> None:
+        """Give everything back and begin anew, as SQLAlchemy documents. What is not committed is rolled back."""
+        _end_rest(self)
+        super().reset()
+
+    def invalidate(self) -> None:
+        """Close the session and its connections, as SQLAlchemy documents."""
+        _end_rest(self)
+        super().invalidate()
 
 
 def attach(session: Session, attachment: Attachment) -> None:
@@ -154,6 +201,18 @@ def attachment_of(session: Session) -> Attachment | None:
 def _owner_of(session: Session) -> SessionOwner | None:
     attachment = session._attachment
     return None if attachment is None else attachment.owner
+
+
+def _is_at_rest(session: Session) -> bool:
+    """Whether the session holds a connection that whoever needs one may take, and nothing that waits to be written."""
+    attachment = session._attachment
+    return attachment is not None and attachment.resting and is_clean(session)
+
+
+def _end_rest(session: Session) -> None:
+    attachment = session._attachment
+    if attachment is not None and attachment.resting:
+        give_back(session, attachment)
 
 
 def _end_read_mode(session: Session) -> None:
@@ -186,6 +245,11 @@ def _connection_begun(session: Session, transaction: orm.SessionTransaction, con
         owner.savepoint_begun(connection)
     else:
         owner.connection_begun(connection)
+
+
+@event.listens_for(Session, "before_flush")
+def _before_flush(session: Session, _context: object, _objects: object) -> None:
+    _end_rest(session)
 
 
 @event.listens_for(Session, "after_flush")

@@ -11,9 +11,10 @@ from sqlalchemy import Connection
 
 from ..database.autocommit import has_all_rows, is_in_transaction, leave_autocommit
 from ..database.intent import Intent
+from ..database.leases import Lease, lease_of
 from ..database.transactions import amend_intent, begin_as, end_as
 from ..exceptions import DemarcationError
-from ..session import Attachment, Session, SessionOwner, attachment_of
+from ..session import Attachment, Session, SessionOwner, attachment_of, give_back
 
 __all__ = ["HeldSession"]
 
@@ -29,7 +30,7 @@ class HeldSession:
     Attributes:
         session: the session, or None as long as nobody asked for it.
         intent: what the unit's transactions are for, from the next one on.
-        connections: those of the transaction in progress, each with what it was for before.
+        connections: those of the transaction in progress, each with what it was for before; not those that rest.
     """
 
     def __init__(self, make: Callable[[], Session], intent: Intent, *, one_thread: bool) -> None:
@@ -39,6 +40,8 @@ class HeldSession:
         self.intent = intent
         self.session: Session | None = None
         self.connections: dict[Connection, Intent] = {}
+        self._resting: dict[Connection, Intent] = {}
+        self._leases: list[Lease] = []
 
     def get(self, owner: SessionOwner) -> Session:
         """The session of *owner*; made now if there is none yet."""
@@ -69,6 +72,9 @@ class HeldSession:
 
     def intend_as(self, intent: Intent) -> None:
         """From the next transaction on, they are for *intent*."""
+        if intent == self.intent:
+            return
+        self._end_rest()
         self.intent = intent
         if self._attachment is not None and not self.connections:
             self._attachment.reads = intent.reads_in_autocommit
@@ -88,8 +94,28 @@ class HeldSession:
     def needs_no_connection(self) -> bool:
         return all(has_all_rows(one) and not is_in_transaction(one) for one in self.connections)
 
+    def rest(self) -> bool:
+        if len(self._leases) != len(self.connections):
+            leases = [lease_of(one) for one in self.connections]
+            if None in leases:
+                return False
+            self._leases = [lease for lease in leases if lease is not None]
+        self._resting, self.connections = self.connections, {}
+        for lease in self._leases:
+            lease.rest()
+        return True
+
+    def resume(self) -> bool:
+        self.connections, self._resting = self._resting, {}
+        unchanged = [lease.resume() for lease in self._leases]  # each of them, also where one is gone
+        return all(unchanged)
+
     def connections_given_back(self) -> None:
         self.ended()
+
+    def _end_rest(self) -> None:
+        if self.session is not None and self._attachment is not None and self._attachment.resting:
+            give_back(self.session, self._attachment)
 
     def read_mode_ends(self) -> None:
         """From the next statement on there is a transaction; when it is over, it is as `intent` says again."""
@@ -97,6 +123,7 @@ class HeldSession:
             self._amend(replace(self.intent, reads_in_autocommit=False))
 
     def _amend(self, intent: Intent) -> None:
+        self._end_rest()
         if self._attachment is not None:
             self._attachment.reads = intent.reads_in_autocommit
         for connection in self.connections:
@@ -129,7 +156,7 @@ class HeldSession:
 
     def ended(self) -> None:
         """The transaction in progress is over."""
-        connections, self.connections = self.connections, {}
+        connections, self.connections, self._leases = self.connections, {}, []
         for connection, before in connections.items():
             end_as(connection, before)
         if self._attachment is not None:
@@ -155,6 +182,7 @@ class HeldSession:
 
     def discard(self) -> None:
         """Close without a rollback: the connections are in an unknown state and must not be used again."""
+        self._end_rest()
         connections, self.connections = self.connections, {}
         for connection in connections:
             connection.invalidate()

@@ -165,10 +165,16 @@ class Model:
         unit = self._unit
         if unit.in_transaction:
             raise DemarcationError
-        with self._transaction():
-            yield
+        answer = None
+        try:
+            with self._transaction():
+                yield
+        except Redirect as error:
+            answer = error
         if unit.state == "rolled back":
-            raise DoomedError  # what was asked for is not what a durable function promises
+            raise DoomedError from answer  # what was asked for is not what a durable function promises
+        if answer is not None:
+            raise answer
 
     @contextmanager
     def _transaction(self) -> Generator[None]:
