@@ -5,18 +5,34 @@ from __future__ import annotations
 import pytest
 
 from .testing.app_engines import AppEngines
+from .testing.assertion_fixtures import (
+    assert_committed,
+    assert_max_statements,
+    assert_no_lazy_loads,
+    assert_rolled_back,
+    assert_statements,
+    captured_hooks,
+    uow_outcomes,
+)
 from .testing.fixtures import uow, uow_app, uow_isolation, uow_schema, uow_seed, uow_session
 from .testing.options import OPTIONS, Options, add_options
 from .testing.schema import SCHEMAS, Schemas
 from .testing.treatment import declare_markers, real_commits_last
 
 __all__ = [
+    "assert_committed",
+    "assert_max_statements",
+    "assert_no_lazy_loads",
+    "assert_rolled_back",
+    "assert_statements",
+    "captured_hooks",
     "pytest_addoption",
     "pytest_collection_modifyitems",
     "pytest_configure",
     "uow",
     "uow_app",
     "uow_isolation",
+    "uow_outcomes",
     "uow_schema",
     "uow_seed",
     "uow_session",

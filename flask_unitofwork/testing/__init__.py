@@ -1,5 +1,20 @@
-"""What tests of an app need: isolation from one another."""
+"""What tests of an app need: isolation from one another, and ways to ask what the app did."""
 
+from .assertions import AssertStatements, assert_max_statements, assert_statements
+from .captured import CapturedHooks, captured_hooks
 from .isolation import isolated
+from .lazy_loads import AssertNoLazyLoads, assert_no_lazy_loads
+from .outcomes import Ending, Outcomes
 
-__all__ = ["isolated"]
+__all__ = [
+    "AssertNoLazyLoads",
+    "AssertStatements",
+    "CapturedHooks",
+    "Ending",
+    "Outcomes",
+    "assert_max_statements",
+    "assert_no_lazy_loads",
+    "assert_statements",
+    "captured_hooks",
+    "isolated",
+]

@@ -5,10 +5,11 @@ from .declaration import Declaration, declaration_of
 from .demarcation import ReadOnly, RequiredTransaction, Transaction, settle
 from .doom import Doom
 from .durable import Durable
-from .hooks import Hook
+from .hooks import Hook, HookRunner
 from .lifecycle import State
 from .options import TransactionOptions
 from .places import place_here
+from .recording import Recorder, SentStatement, Work
 from .repeating import repeat
 from .retry import Repetition
 from .savepoint import Savepoint
@@ -21,14 +22,18 @@ __all__ = [
     "Doom",
     "Durable",
     "Hook",
+    "HookRunner",
     "ReadOnly",
+    "Recorder",
     "Repetition",
     "RequiredTransaction",
     "Savepoint",
+    "SentStatement",
     "State",
     "Transaction",
     "TransactionOptions",
     "Unit",
+    "Work",
     "declaration_of",
     "place_here",
     "repeat",

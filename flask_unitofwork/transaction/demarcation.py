@@ -245,7 +245,7 @@ def settle(unit: Unit, exc: BaseException | None, succeeds: Succeeds) -> DoomedE
         sqlalchemy.exc.SQLAlchemyError: the commit failed; the unit has been rolled back.
     """
     if exc is not None and not succeeds(exc):
-        unit.rollback()
+        unit.rollback(exc)
         return None
     try:
         unit.commit()
@@ -253,9 +253,9 @@ def settle(unit: Unit, exc: BaseException | None, succeeds: Succeeds) -> DoomedE
         if unit.is_idle:
             raise  # a hook failed after the commit, which stands
         if unit.was_refused_as_asked(error):
-            unit.rollback()
+            unit.rollback(error)
             return error
-        unit.rollback()
+        unit.rollback(error)
         if succeeds(error):
             raise DoomedError("A before_commit hook raised an answer, but nothing was committed.") from error
         raise

@@ -14,9 +14,12 @@ from ..exceptions import DemarcationError
 from .lifecycle import State
 from .savepoints import is_within
 
-__all__ = ["Hook", "Hooks", "run_hooks"]
+__all__ = ["Hook", "HookRunner", "HookScope", "Hooks", "run_hooks"]
 
 logger = logging.getLogger("flask_unitofwork")
+
+HookScope = Callable[[], AbstractContextManager[object]]
+"""Gives a hook its unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,27 @@ class Hooks:
         return due
 
 
-def run_hooks(hooks: Iterable[Hook], scope: Callable[[], AbstractContextManager[object]], *, after: str) -> None:
+class HookRunner:
+    """Runs the hooks of an app's units.
+
+    Attributes:
+        capture: takes the after-commit hooks instead, in a test that wants them; None where they run.
+    """
+
+    __slots__ = ("capture",)
+
+    def __init__(self) -> None:
+        self.capture: Callable[[Iterable[Hook]], None] | None = None
+
+    def run(self, hooks: Iterable[Hook], scope: HookScope, *, after: str) -> None:
+        """Run *hooks*, or hand them over. The arguments are those of `run_hooks`."""
+        if self.capture is not None and after == "commit":
+            self.capture(hooks)
+        else:
+            run_hooks(hooks, scope, after=after)
+
+
+def run_hooks(hooks: Iterable[Hook], scope: HookScope, *, after: str) -> None:
     """Run *hooks* one after the other, each in a unit of its own that is committed after it.
 
     A hook that fails never undoes what it follows and never keeps the others from running: its error is logged.

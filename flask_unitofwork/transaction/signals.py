@@ -17,7 +17,7 @@ unit_committed: Final[NamedSignal] = _signals.signal("unit-committed")
 """A unit was committed. Sent with ``unit``, before its after-commit hooks."""
 
 unit_rolled_back: Final[NamedSignal] = _signals.signal("unit-rolled-back")
-"""A unit was rolled back. Sent with ``unit``, before its after-rollback hooks."""
+"""A unit was rolled back. Sent with ``unit``, which tells its ``reason``, before its after-rollback hooks."""
 
 unit_retried: Final[NamedSignal] = _signals.signal("unit-retried")
 """A unit was rolled back and will run again. Sent with ``unit``, ``error`` (why), and ``wait`` (seconds until then)."""

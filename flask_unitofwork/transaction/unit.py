@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager
 from typing import Any, TypeGuard
 
 from sqlalchemy import Connection
@@ -26,10 +25,11 @@ from .aftermath import state_without_commit
 from .blocks import OpenBlocks
 from .doom import Doom
 from .held_session import HeldSession
-from .hooks import Hooks, run_hooks
+from .hooks import Hooks, HookScope, run_hooks
 from .lifecycle import State
 from .outcome import Outcome
 from .reading import Reading
+from .reasons import in_words, rolled_back_by_hand
 from .repeating import repeating_units
 from .signals import announce, unit_committed, unit_rolled_back
 from .uncommitted import describe_uncommitted
@@ -45,6 +45,7 @@ class Unit:
     Args:
         make_session: called once, when the session is first needed.
         hook_scope: gives each hook a unit of its own.
+        run_hooks: runs the hooks, with the arguments of the function of that name.
         managed: tells whether the scope commits by itself at its end, so that inner blocks join it.
         in_scope: tells whether the thread in progress is in the unit's scope; None if nobody asks.
         intent: what the unit's transactions are for.
@@ -62,8 +63,9 @@ class Unit:
     def __init__(
         self,
         make_session: Callable[[], Session],
-        hook_scope: Callable[[], AbstractContextManager[object]],
+        hook_scope: HookScope,
         *,
+        run_hooks: Callable[..., None] = run_hooks,
         managed: Callable[[], bool] = bool,
         in_scope: Callable[[], bool] | None = None,
         intent: Intent = NO_INTENT,
@@ -74,9 +76,11 @@ class Unit:
         self._held = HeldSession(make_session, intent, one_thread=in_scope is not None)
         self._in_scope = in_scope
         self._hook_scope = hook_scope
+        self._run_hooks = run_hooks
         self._managed = managed
         self._outcome = Outcome()
         self._by_hand = False
+        self._because: BaseException | str | None = None
         self.blocks = OpenBlocks()
         self.reading = Reading()
         self.repeats = repeats
@@ -114,6 +118,11 @@ class Unit:
     def read_only(self) -> bool:
         """Whether writes are refused."""
         return self._held.intent.read_only or bool(self.reading)
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is rolled back, in words, while receivers of `unit_rolled_back` are told; None at any other time."""
+        return None if self._because is None else in_words(self._because)
 
     # -- its session ---------------------------------------------------------------------------------------------
 
@@ -153,9 +162,11 @@ class Unit:
 
     def close(self) -> None:
         """Give everything back. What is not committed is rolled back."""
+        self._because = "its scope ended, and nobody had committed it"
         try:
             self._held.close()
         finally:
+            self._because = None
             # It refers to the scope's context, which refers to the unit: a cycle would outlive every request.
             self._managed, self._in_scope = bool, None
 
@@ -277,9 +288,20 @@ class Unit:
         finally:
             session.expire_on_commit = expires
 
-    def rollback(self) -> None:
-        """Roll back, drop the after-commit hooks, and run the after-rollback hooks. Blocks that were left open are over."""
+    def rollback(self, because: BaseException | str | None = None) -> None:
+        """Roll back, drop the after-commit hooks, and run the after-rollback hooks. Blocks that were left open are over.
+
+        Args:
+            because: what made it necessary, for those who ask for the `reason`.
+        """
         self.blocks.end()
+        self._because = because
+        try:
+            self._roll_back()
+        finally:
+            self._because = None  # an exception knows its frames, and they the unit
+
+    def _roll_back(self) -> None:
         if any(map(has_committed_by_itself, self._held.connections)):
             logger.error(
                 "The database has committed a part of what is rolled back here: it does so at a change of schema."
@@ -328,6 +350,16 @@ class Unit:
         forget_writes(connection)
         forget_commits(connection)
 
+    def _announce(self, state: State, doom: Doom | None) -> None:
+        """Tell what has become of the unit, which *doom* had doomed, if anything had."""
+        if state is State.COMMITTED:
+            announce(unit_committed, self.sender, unit=self)
+        elif unit_rolled_back.receivers:
+            before = self._because
+            self._because = doom.reason if doom is not None else before or rolled_back_by_hand()
+            announce(unit_rolled_back, self.sender, unit=self)
+            self._because = before
+
     def _connections_around(self) -> list[Connection]:
         connections: list[Connection] = []
         unit = self.outer
@@ -362,12 +394,13 @@ class Unit:
         if (committed and connections and not self.read_only) or any(map(has_committed, connections)):
             self.note_commit_inside()
         state = State.COMMITTED if committed else state_without_commit(connections)
+        doom = self._outcome.doom
         hooks = self._outcome.end(state)
         if (begun or hooks) and state is not State.UNKNOWN:
-            announce(unit_committed if committed else unit_rolled_back, self.sender, unit=self)
+            self._announce(state, doom)
         has_committed_work = self.has_committed or (committed and bool(hooks))
         self.has_committed = has_committed_work  # what runs now must not run twice
-        run_hooks(hooks, self._hook_scope, after="commit" if committed else "rollback")
+        self._run_hooks(hooks, self._hook_scope, after="commit" if committed else "rollback")
         self.has_committed = has_committed_work  # what the hooks commit is theirs
         if self.blocks and not committed:
             self.doom("its transaction was ended inside a block, by session.close() or the like", asked=False)

@@ -8,7 +8,7 @@ from .policy import CommitPolicy, below_400, is_answer
 from .registry import Registry
 from .scope import IndependentTransaction, Scope
 from .streaming import AbandonedStreamWarning
-from .units import APP_STATE, EXTENSION, AppState, Units
+from .units import APP_STATE, EXTENSION, AppState, Units, own_unit_here, unit_here
 from .views import explicit_commit
 
 __all__ = [
@@ -28,4 +28,6 @@ __all__ = [
     "explicit_commit",
     "is_answer",
     "join_nested_contexts",
+    "own_unit_here",
+    "unit_here",
 ]

@@ -139,12 +139,12 @@ class Dispatch:
             if unit is None or unit.is_idle:
                 return original(error)
             if not is_answer(error):
-                self._fail()
+                self._fail(error)
                 return original(error)
             try:
                 self._settle(unit, error.get_response())
             except Exception as failure:  # noqa: BLE001  whatever it is, it is for the error handlers
-                self._fail()
+                self._fail(failure)
                 # Inside the except block: Flask raises again what is being handled if there is no handler for it.
                 return original(failure)
             return original(error)
@@ -155,8 +155,8 @@ class Dispatch:
         def process_response(response: Response) -> Response:
             try:
                 response = original(response)
-            except BaseException:
-                self._fail()
+            except BaseException as error:
+                self._fail(error)
                 setattr(request_context(), DISPATCHING, False)
                 raise
             context: Any = request_context()
@@ -172,7 +172,7 @@ class Dispatch:
 
     def _handle_exception(self, original: Wrapped) -> Wrapped:
         def handle_exception(error: Exception) -> Any:
-            self._fail()
+            self._fail(error)
             try:
                 return original(error)
             except BaseException:  # nobody answers: what teardown functions do is not the request's any more
@@ -249,7 +249,7 @@ class Dispatch:
     def _passed(self, error: BaseException) -> None:
         """*error* passes on its way to error handlers, ours or those that an extension has put around them."""
         if not is_answer(error):
-            self._fail()
+            self._fail(error)
             unit = _unit_of_request()
             if unit is not None:
                 unit.intend_as(self._units.method_intent(self._app))
@@ -259,7 +259,7 @@ class Dispatch:
         if not self._units.commits_on_success(self._app):
             return
         if not self._state.policy(response):
-            unit.rollback()
+            unit.rollback(f"the commit policy refused the response, whose status is {response.status}")
             return
         try:
             # Nobody will read the objects any more, or a streaming template will: no need to load them again.
@@ -267,7 +267,7 @@ class Dispatch:
         except DoomedError as error:
             if not unit.was_refused_as_asked(error):
                 raise
-            unit.rollback()
+            unit.rollback(error)
         except UnknownCommitError as error:
             error.add_note(f"It is the commit of the request {request.method} {request.path} ({request.endpoint}).")
             raise
@@ -283,7 +283,7 @@ class Dispatch:
             elif not unit.doomed and unit.uncommitted_work and self._state.policy(response):
                 self._report_lost_work(unit)
         except Exception as error:  # noqa: BLE001  whatever it is, it is for the error handlers
-            self._fail()
+            self._fail(error)
             # Error handlers see this failure as they see any other. Where there is none, the answer is a 500.
             handle = without_context(self._app.handle_user_exception)
             answer = self._app.make_response(handle(error))
@@ -311,13 +311,13 @@ class Dispatch:
             self._reported.add(request.endpoint)
             logger.error(message)
 
-    def _fail(self) -> None:
+    def _fail(self, because: BaseException) -> None:
         """Roll back, so that error handlers start with a clean session. What goes wrong here hides no other error."""
         unit = _unit_of_request()
         if unit is None or unit.is_idle:
             return
         try:
-            unit.rollback()
+            unit.rollback(because)
         except Exception:
             logger.exception("Rolling back a failed request failed; its connection is discarded.")
             unit.discard()

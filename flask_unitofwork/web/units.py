@@ -17,7 +17,7 @@ from ..database import Engines
 from ..database.intent import NO_INTENT, Intent
 from ..exceptions import NotInitializedError, OutsideScopeError
 from ..session import Attachment, Router, Session, attach
-from ..transaction import Unit
+from ..transaction import HookRunner, Unit
 from .context import (
     DISPATCHING,
     current_context,
@@ -30,7 +30,7 @@ from .context import (
 from .policy import CommitPolicy
 from .views import ViewDemarcation, demarcation_of_endpoint, intent_of_method
 
-__all__ = ["AppState", "Units"]
+__all__ = ["AppState", "Units", "own_unit_here", "unit_here"]
 
 logger = logging.getLogger("flask_unitofwork")
 
@@ -49,6 +49,7 @@ class AppState:
         router: chooses among them.
         sessions: makes its sessions.
         policy: turns a response into commit or rollback.
+        hooks: runs the hooks of its units.
         demarcations: what views say, by endpoint and method, each with the view that said it.
     """
 
@@ -57,6 +58,7 @@ class AppState:
     router: Router
     sessions: sessionmaker[Session]
     policy: CommitPolicy
+    hooks: HookRunner = field(default_factory=HookRunner)
     demarcations: dict[tuple[str | None, str], tuple[object, ViewDemarcation]] = field(default_factory=dict)
 
     def make_session(self, **options: Any) -> Session:
@@ -126,14 +128,7 @@ class Units:
 
     def peek(self) -> Unit | None:
         """The unit in progress, or None where there is none yet."""
-        context = current_context()
-        if context is None:
-            return None
-        inner = current_scope(context)
-        if inner is not None:
-            return inner.unit
-        state = peek_state(context)
-        return None if state is None else state.unit
+        return unit_here()
 
     def around(self) -> Unit | None:
         """The unit that one is about to be opened inside of, or None.
@@ -162,9 +157,11 @@ class Units:
     ) -> Unit:
         """A new unit on the databases of *context*'s app. The arguments are those of `Unit`."""
         app = context.app
+        state = self.app_state(app)
         return Unit(
-            self.app_state(app).make_session,
+            state.make_session,
             lambda: self._hook_scope(app),
+            run_hooks=state.hooks.run,
             managed=managed,
             in_scope=(lambda: _is_in(context)) if app.debug or app.testing else None,
             intent=intent,
@@ -224,6 +221,29 @@ class Units:
                 _report_unfinished(context.app, unit)
         finally:
             unit.close()
+
+
+def unit_here(app: Flask | None = None) -> Unit | None:
+    """The unit in progress, or None where there is none yet.
+
+    Args:
+        app: whose unit it must be; None for any app's.
+    """
+    context = current_context()
+    if context is None or app not in (None, context.app):
+        return None
+    inner = current_scope(context)
+    if inner is not None:
+        return inner.unit
+    state = peek_state(context)
+    return None if state is None else state.unit
+
+
+def own_unit_here() -> Unit | None:
+    """The unit of the app context in progress, or None; not that of a ``scope()`` block in it."""
+    context = current_context()
+    state = None if context is None else peek_state(context)
+    return None if state is None else state.unit
 
 
 def _report_unfinished(app: Flask, unit: Unit) -> None:

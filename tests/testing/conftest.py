@@ -6,6 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.testing.shop import shop, sqlite_shop, treatment
+
+__all__ = ["Project", "project", "shop", "sqlite_shop", "treatment"]
+
 pytest_plugins = ["pytester"]
 
 APP = """
