@@ -19,7 +19,7 @@ from .extension import UnitOfWork
 from .models import KeysetPagination, Pagination, Query, UnorderedPaginationWarning
 from .session import Session
 from .states import Absent, AttributeChange, Cascade, Inspection, ObjectState
-from .transaction import State, Unit, unit_committed, unit_retried, unit_rolled_back
+from .transaction import HeldConnectionWarning, State, Unit, unit_committed, unit_retried, unit_rolled_back
 from .web import AbandonedStreamWarning, CommitPolicy
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "DatabaseSettings",
     "DemarcationError",
     "DoomedError",
+    "HeldConnectionWarning",
     "Inspection",
     "KeysetPagination",
     "LostWriteError",

@@ -22,6 +22,7 @@ from .exceptions import ConfigurationError
 
 __all__ = [
     "DEFAULT_BIND",
+    "HELD_CONNECTION_SECONDS",
     "POOL_TIMEOUT_SECONDS",
     "RETRY_AFTER_SECONDS",
     "DatabaseSettings",
@@ -35,6 +36,9 @@ DEFAULT_BIND: Final = "default"
 # the threads busy that could answer somebody else.
 POOL_TIMEOUT_SECONDS: Final = 5.0
 RETRY_AFTER_SECONDS: Final = 1
+
+# How long a connection may wait in a transaction, while debugging and testing: longer than a page takes to render.
+HELD_CONNECTION_SECONDS: Final = 1.0
 
 PREFIX: Final = "UNITOFWORK_"
 
@@ -63,7 +67,8 @@ class Settings:
     """What an app's ``UNITOFWORK_`` keys say, one attribute a key.
 
     The reference page on configuration tells what each key means. ``statement_timeout`` and ``lock_timeout`` are in
-    seconds, and so are ``pool_timeout`` and ``pool_retry_after``; ``commit_policy`` is None where the default (status
+    seconds, and so are ``pool_timeout``, ``pool_retry_after`` and ``held_connection_limit``, which is None where the
+    default is in force; ``commit_policy`` is None where the default (status
     below 400) is in force. ``instance_path`` is no key: it is the folder that relative SQLite paths are under, whose
     folders are made when they are first needed.
     """
@@ -76,6 +81,7 @@ class Settings:
     attempts: int = 1
     statement_timeout: float | None = None
     lock_timeout: float | None = None
+    held_connection_limit: float | None = None
     pool_timeout: float = POOL_TIMEOUT_SECONDS
     pool_max_waiting: int | None = None
     pool_retry_after: int = RETRY_AFTER_SECONDS
@@ -306,6 +312,7 @@ _READERS: Final[Mapping[str, Callable[[str, object], Any]]] = {
     "UNITOFWORK_COMMIT_POLICY": _callable,
     "UNITOFWORK_DATABASES": _databases,
     "UNITOFWORK_ENGINE_OPTIONS": _engine_options,
+    "UNITOFWORK_HELD_CONNECTION_LIMIT": _seconds_or_none_at_all,
     "UNITOFWORK_INSPECTOR": _flag,
     "UNITOFWORK_LOCK_TIMEOUT": _seconds,
     "UNITOFWORK_NESTED_CONTEXT": _one_of("isolate", "join"),

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, MetaData
 from sqlalchemy.orm import sessionmaker
 
 from .cli import shell_context, uow_commands
-from .config import DEFAULT_BIND, Settings
+from .config import DEFAULT_BIND, HELD_CONNECTION_SECONDS, Settings
 from .database import Engines
 from .database.intent import IsolationLevel
 from .database.schema import create_all, drop_all
@@ -22,6 +22,7 @@ from .states import Inspection, inspect_object
 from .transaction import (
     Durable,
     Hook,
+    IdleWatch,
     ReadOnly,
     RequiredTransaction,
     Savepoint,
@@ -43,6 +44,7 @@ from .web import (
     app_initialized,
     below_400,
     explicit_commit,
+    holder_here,
     is_answer,
     join_nested_contexts,
 )
@@ -104,7 +106,10 @@ class UnitOfWork(ModelMethods):
         engines = Engines(settings, application_name=app.name)
         router = Router(engines)
         sessions = _session_factory(settings)
-        state = AppState(settings, engines, router, sessions, settings.commit_policy or below_400)
+        idle_watch = _idle_watch(app, settings, engines)
+        state = AppState(
+            settings, engines, router, sessions, settings.commit_policy or below_400, idle_watch=idle_watch
+        )
 
         app.extensions[EXTENSION] = self
         app.extensions[APP_STATE] = state
@@ -113,7 +118,7 @@ class UnitOfWork(ModelMethods):
             self._units.anything_repeats = True
         weakref.finalize(app, engines.dispose)
         Dispatch(app, state, self._units).install()
-        answer_exhaustion(app, retry_after=settings.pool_retry_after)
+        answer_exhaustion(app, idle_watch, retry_after=settings.pool_retry_after)
         app.cli.add_command(uow_commands)
         app.shell_context_processor(self._shell_context)
         if settings.nested_context == "join":
@@ -437,6 +442,23 @@ class UnitOfWork(ModelMethods):
 
     def _engines(self) -> Engines:
         return self._units.app_state(self._units.current_app()).engines
+
+
+def _idle_watch(app: Flask, settings: Settings, engines: Engines) -> IdleWatch | None:
+    """What watches for connections that are held without SQL: from now on if the settings ask for it."""
+    limit = settings.held_connection_limit
+    if limit == 0:
+        return None
+    watch = IdleWatch(
+        engines,
+        HELD_CONNECTION_SECONDS if limit is None else limit,
+        holder_here,
+        own={app.import_name.partition(".")[0]},
+        ends=Dispatch.ends,
+    )
+    if limit is not None:
+        watch.start()
+    return watch
 
 
 def _session_factory(settings: Settings) -> sessionmaker[Session]:

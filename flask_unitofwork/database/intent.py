@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-__all__ = ["AROUND", "INTENT", "ISOLATION_LEVELS", "NO_INTENT", "REFUSES_WRITES", "Intent", "IsolationLevel"]
+__all__ = ["AROUND", "IDLE", "INTENT", "ISOLATION_LEVELS", "NO_INTENT", "REFUSES_WRITES", "Intent", "IsolationLevel"]
 
 IsolationLevel = Literal["READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
 
@@ -13,8 +13,10 @@ ISOLATION_LEVELS: Final[tuple[IsolationLevel, ...]] = get_args(IsolationLevel)
 """SQL's isolation levels, weakest first. A database may give more than is asked, never less."""
 
 INTENT: Final = "unitofwork_intent"
-"""Where a connection (``Connection.info``) has the intent of the transaction in progress."""
+"""Where a connection (``Connection.info``) has the intent of the transaction in progress, while a unit uses it."""
 
+IDLE: Final = "unitofwork_idle"
+"""Where a connection has the stretch of time in which its unit has not used it, where somebody watches that."""
 
 AROUND: Final = "unitofwork_around"
 """Where a connection has those of the transactions that its own was begun inside of: they wait for it, so it must not

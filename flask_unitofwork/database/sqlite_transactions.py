@@ -119,7 +119,7 @@ def _check_turn(around: Collection[Connection], engine: Engine) -> None:
     for other in around:
         if other.closed or other.invalidated or other.engine.pool is not engine.pool:
             continue
-        if _driver(other).in_transaction and not other.info[INTENT].read_only:
+        if _driver(other).in_transaction and not other.info.get(INTENT, NO_INTENT).read_only:
             raise DemarcationError(
                 "SQLite has one writer at a time, and that is the transaction around this one, which waits for this one to"
                 " end: neither could go on. Write here before the other's first statement; or register a hook for after it"

@@ -6,6 +6,7 @@ from .demarcation import ReadOnly, RequiredTransaction, Transaction, settle
 from .doom import Doom
 from .durable import Durable
 from .hooks import Hook, HookRunner
+from .idleness import HeldConnectionWarning, IdleWatch
 from .lifecycle import State
 from .options import TransactionOptions
 from .places import place_here
@@ -21,8 +22,10 @@ __all__ = [
     "Declaration",
     "Doom",
     "Durable",
+    "HeldConnectionWarning",
     "Hook",
     "HookRunner",
+    "IdleWatch",
     "ReadOnly",
     "Recorder",
     "Repetition",

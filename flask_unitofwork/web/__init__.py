@@ -2,6 +2,7 @@
 
 from .dispatch import Dispatch
 from .exhaustion import answer_exhaustion
+from .holder import holder_here
 from .initialized import app_initialized
 from .nesting import join_nested_contexts
 from .policy import CommitPolicy, below_400, is_answer
@@ -26,6 +27,7 @@ __all__ = [
     "app_initialized",
     "below_400",
     "explicit_commit",
+    "holder_here",
     "is_answer",
     "join_nested_contexts",
     "own_unit_here",

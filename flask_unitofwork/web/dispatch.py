@@ -24,8 +24,9 @@ Note: the unit that a request does not use
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Collection
+from types import CodeType
+from typing import Any, ClassVar
 
 from flask import Flask, request
 from flask.ctx import AppContext
@@ -291,6 +292,9 @@ class Dispatch:
                 self._settle(unit, answer)
             return answer
         return response
+
+    ends: ClassVar[Collection[CodeType]] = frozenset({_settle.__code__})
+    """The code that ends requests."""
 
     def _begin_stream(self, context: AppContext, response: Response) -> None:
         """The response leaves now, and its body is made while it does: from here on the request only reads."""

@@ -17,7 +17,7 @@ from ..database import Engines
 from ..database.intent import NO_INTENT, Intent
 from ..exceptions import NotInitializedError, OutsideScopeError
 from ..session import Attachment, Router, Session, attach
-from ..transaction import HookRunner, Unit
+from ..transaction import HookRunner, IdleWatch, Unit
 from .context import (
     DISPATCHING,
     current_context,
@@ -50,6 +50,7 @@ class AppState:
         sessions: makes its sessions.
         policy: turns a response into commit or rollback.
         hooks: runs the hooks of its units.
+        idle_watch: reports connections that wait in a transaction; None where nobody wants to know.
         demarcations: what views say, by endpoint and method, each with the view that said it.
     """
 
@@ -59,6 +60,7 @@ class AppState:
     sessions: sessionmaker[Session]
     policy: CommitPolicy
     hooks: HookRunner = field(default_factory=HookRunner)
+    idle_watch: IdleWatch | None = None
     demarcations: dict[tuple[str | None, str], tuple[object, ViewDemarcation]] = field(default_factory=dict)
 
     def make_session(self, **options: Any) -> Session:
@@ -156,14 +158,16 @@ class Units:
         outer: Unit | None = None,
     ) -> Unit:
         """A new unit on the databases of *context*'s app. The arguments are those of `Unit`."""
-        app = context.app
-        state = self.app_state(app)
+        app, state = context.app, self.app_state(context.app)
+        watched = app.debug or app.testing
+        if watched and state.idle_watch is not None:
+            state.idle_watch.start()  # here, because apps are often told that they are tested after init_app
         return Unit(
             state.make_session,
             lambda: self._hook_scope(app),
             run_hooks=state.hooks.run,
             managed=managed,
-            in_scope=(lambda: _is_in(context)) if app.debug or app.testing else None,
+            in_scope=(lambda: _is_in(context)) if watched else None,
             intent=intent,
             repeats=repeats,
             outer=outer,
