@@ -17,7 +17,7 @@ from .exceptions import (
 )
 from .extension import UnitOfWork
 from .models import KeysetPagination, Pagination, Query, UnorderedPaginationWarning
-from .session import Session
+from .session import BindChooser, ExecuteChooser, IdentityChooser, Session, ShardChooser, ShardedSession
 from .states import Absent, AttributeChange, Cascade, Inspection, ObjectState
 from .transaction import HeldConnectionWarning, State, Unit, unit_committed, unit_retried, unit_rolled_back
 from .web import AbandonedStreamWarning, CommitPolicy
@@ -27,13 +27,16 @@ __all__ = [
     "Absent",
     "AlreadyInitializedError",
     "AttributeChange",
+    "BindChooser",
     "Cascade",
     "CommitPolicy",
     "ConfigurationError",
     "DatabaseSettings",
     "DemarcationError",
     "DoomedError",
+    "ExecuteChooser",
     "HeldConnectionWarning",
+    "IdentityChooser",
     "Inspection",
     "KeysetPagination",
     "LostWriteError",
@@ -46,6 +49,8 @@ __all__ = [
     "ReadOnlyError",
     "Session",
     "Settings",
+    "ShardChooser",
+    "ShardedSession",
     "State",
     "Unit",
     "UnitOfWork",

@@ -76,6 +76,7 @@ class Settings:
     databases: Mapping[str, DatabaseSettings]
     commit: Literal["success", "explicit"] = "success"
     commit_policy: Callable[[Any], bool] | None = None
+    bind_choosers: tuple[Callable[..., str | None], ...] = ()
     reads: Literal["autocommit", "transaction"] = "autocommit"
     nested_context: Literal["isolate", "join"] = "isolate"
     attempts: int = 1
@@ -197,6 +198,15 @@ def _callable(key: str, value: object) -> Callable[[Any], bool]:
     return cast(Callable[[Any], bool], value)
 
 
+def _callables(key: str, value: object) -> tuple[Callable[..., Any], ...]:
+    if not isinstance(value, (list, tuple)):
+        raise _wrong(key, "a list of callables", value)
+    for place, one in enumerate(cast(list[object], value)):
+        if not callable(one):
+            raise _wrong(f"{key}[{place}]", "a callable that returns a database's name, or None", one)
+    return tuple(cast(list[Callable[..., Any]], value))
+
+
 def _options(key: str, value: object) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or not all(
         isinstance(name, str) for name in cast(Mapping[object, object], value)
@@ -308,6 +318,7 @@ _UNAVAILABLE: Final[Mapping[str, object]] = {"record_statements": False, "inspec
 
 _READERS: Final[Mapping[str, Callable[[str, object], Any]]] = {
     "UNITOFWORK_ATTEMPTS": _whole_number(1),
+    "UNITOFWORK_BIND_CHOOSERS": _callables,
     "UNITOFWORK_COMMIT": _one_of("success", "explicit"),
     "UNITOFWORK_COMMIT_POLICY": _callable,
     "UNITOFWORK_DATABASES": _databases,

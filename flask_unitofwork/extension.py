@@ -8,7 +8,6 @@ from typing import Any, Literal, TypeVar, cast, overload
 
 from flask import Flask
 from sqlalchemy import Engine, MetaData
-from sqlalchemy.orm import sessionmaker
 
 from .cli import shell_context, uow_commands
 from .config import DEFAULT_BIND, HELD_CONNECTION_SECONDS, Settings
@@ -17,7 +16,7 @@ from .database.intent import IsolationLevel
 from .database.schema import create_all, drop_all
 from .exceptions import AlreadyInitializedError, ConfigurationError, DemarcationError
 from .models import ModelMethods, mapped_classes
-from .session import Router, Session
+from .session import Router, Session, session_factory
 from .states import Inspection, inspect_object
 from .transaction import (
     Durable,
@@ -104,8 +103,8 @@ class UnitOfWork(ModelMethods):
             )
         settings = Settings.from_config(app.config, instance_path=app.instance_path)
         engines = Engines(settings, application_name=app.name)
-        router = Router(engines)
-        sessions = _session_factory(settings)
+        router = Router(engines, settings.bind_choosers)
+        sessions = session_factory(settings)
         idle_watch = _idle_watch(app, settings, engines)
         state = AppState(
             settings, engines, router, sessions, settings.commit_policy or below_400, idle_watch=idle_watch
@@ -459,13 +458,3 @@ def _idle_watch(app: Flask, settings: Settings, engines: Engines) -> IdleWatch |
     if limit is not None:
         watch.start()
     return watch
-
-
-def _session_factory(settings: Settings) -> sessionmaker[Session]:
-    options: dict[str, Any] = {"twophase": settings.two_phase, **settings.session_options}
-    session_class: object = options.pop("class_", Session)
-    if not (isinstance(session_class, type) and issubclass(session_class, Session)):
-        raise ConfigurationError(
-            'UNITOFWORK_SESSION_OPTIONS["class_"] must be a subclass of flask_unitofwork.Session, which knows its unit.'
-        )
-    return sessionmaker(class_=session_class, **options)

@@ -1,8 +1,27 @@
 """The session: SQLAlchemy's own, with its binds routed and its owner told of what becomes of its transactions."""
 
 from .attachment import Attachment, SessionOwner
+from .choosers import BindChooser
+from .factory import session_factory
 from .reading import give_back
 from .routing import BindSource, Router
 from .session import Session, attach, attachment_of
+from .shard_choosers import ExecuteChooser, IdentityChooser, ShardChooser
+from .sharded import ShardedSession
 
-__all__ = ["Attachment", "BindSource", "Router", "Session", "SessionOwner", "attach", "attachment_of", "give_back"]
+__all__ = [
+    "Attachment",
+    "BindChooser",
+    "BindSource",
+    "ExecuteChooser",
+    "IdentityChooser",
+    "Router",
+    "Session",
+    "SessionOwner",
+    "ShardChooser",
+    "ShardedSession",
+    "attach",
+    "attachment_of",
+    "give_back",
+    "session_factory",
+]

@@ -7,6 +7,7 @@ everything else that mirrors a Session mirrors all of it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
@@ -51,13 +52,23 @@ class Session(orm.Session):
         attachment = self._attachment
         if attachment is not None and attachment.thread not in (None, get_ident()) and attachment.owner is not None:
             attachment.owner.check_thread()
-        if attachment is None or bind is not None or self.bind is not None:
+        if attachment is None or self.bind is not None:
             return super().get_bind(mapper, clause=clause, bind=bind, **kw)
+        if bind is not None:
+            return bind
+        return self._routed(attachment, mapper, clause, kw)
+
+    def _routed(
+        self, attachment: Attachment, mapper: Any, clause: ClauseElement | None, arguments: Mapping[str, Any]
+    ) -> Engine | Connection:
+        """The bind for a statement that names none. *arguments* are what SQLAlchemy's own rules are told besides."""
         if self.binds:
             try:
-                return super().get_bind(mapper, clause=clause, **kw)
+                bind: Engine | Connection | str = super().get_bind(mapper, clause=clause, **arguments)
             except UnboundExecutionError:
                 pass  # none of the user's binds fits: the app's databases are the fallback
+            else:
+                return attachment.router.named(bind)
         return attachment.router.bind_for(mapper, clause, attachment.bind)
 
     if not TYPE_CHECKING:  # SQLAlchemy's own signatures, with all their overloads, are what users see
