@@ -14,10 +14,12 @@ from .testing.assertion_fixtures import (
     captured_hooks,
     uow_outcomes,
 )
-from .testing.fixtures import uow, uow_app, uow_isolation, uow_schema, uow_seed, uow_session
+from .testing.fixtures import uow, uow_app, uow_isolation, uow_schema, uow_seed, uow_session, uow_worker_url
 from .testing.options import OPTIONS, Options, add_options
 from .testing.schema import SCHEMAS, Schemas
+from .testing.templates import TEMPLATES, Templates
 from .testing.treatment import declare_markers, real_commits_last
+from .testing.worker_databases import WORKER_DATABASES, WorkerDatabases
 
 __all__ = [
     "assert_committed",
@@ -36,6 +38,7 @@ __all__ = [
     "uow_schema",
     "uow_seed",
     "uow_session",
+    "uow_worker_url",
 ]
 
 
@@ -48,6 +51,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check the ini options, and declare the markers."""
     config.stash[OPTIONS] = Options.of(config)
     config.stash[SCHEMAS] = Schemas()
+    databases = WorkerDatabases.of(config)
+    config.stash[WORKER_DATABASES] = databases
+    config.stash[TEMPLATES] = Templates(databases)
     declare_markers(config)
     config.pluginmanager.register(AppEngines(), AppEngines.NAME)
 

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 from flask import Flask
+from sqlalchemy import URL
 
 from ..extension import UnitOfWork
 from ..session import Session
@@ -16,10 +17,12 @@ from .migrations import upgrade
 from .options import OPTIONS
 from .own_session import session_for_test
 from .schema import SCHEMAS, make_tables
+from .templates import TEMPLATES
 from .treatment import Treatment, asks_by_name, treatment_of
 from .truncation import empty_tables, tables_to_empty
+from .worker_databases import WORKER_DATABASES
 
-__all__ = ["uow", "uow_app", "uow_isolation", "uow_schema", "uow_seed", "uow_session"]
+__all__ = ["uow", "uow_app", "uow_isolation", "uow_schema", "uow_seed", "uow_session", "uow_worker_url"]
 
 
 @pytest.fixture
@@ -48,7 +51,28 @@ def uow_schema(uow_app: object, uow_seed: Callable[[Flask], None] | None, pytest
         if uow_seed is not None:
             uow_seed(app)
 
-    pytestconfig.stash[SCHEMAS].set_up(checked_app(uow_app), make)
+    templates = pytestconfig.stash[TEMPLATES]
+    pytestconfig.stash[SCHEMAS].set_up(checked_app(uow_app), lambda app: templates.set_up(app, make))
+
+
+@pytest.fixture(scope="session")
+def uow_worker_url(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str | URL], str]]:
+    """A function that takes a database's URL and gives that of one which is this worker's own, made for the run.
+
+    Example:
+        ::
+
+            @pytest.fixture(scope="session")
+            def app(uow_worker_url):
+                return create_app(UNITOFWORK_DATABASES=uow_worker_url("postgresql+psycopg://localhost/shop_test"))
+    """
+    databases = pytestconfig.stash[WORKER_DATABASES]
+    databases.folder = tmp_path_factory.mktemp("databases")
+    yield databases.url
+    pytestconfig.stash[TEMPLATES].drop()
+    databases.drop()
 
 
 @pytest.fixture(autouse=True)

@@ -144,6 +144,8 @@ def _run_console(example: Example) -> str | None:
                 **os.environ,
                 "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
                 "COLUMNS": "100",
+                # pytest-asyncio warns of a default that it will change one day.
+                "PYTEST_ADDOPTS": "-W 'ignore:The configuration option'",
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

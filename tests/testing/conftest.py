@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import pytest
 
@@ -70,6 +71,12 @@ def app():
     return create_app()
 """
 
+# pytest-asyncio warns of a default that it will change one day.
+ALWAYS: Final = (
+    *("-p", "no:cacheprovider", "-p", "no:randomly", "-W", "error"),
+    *("-W", "ignore:The configuration option"),
+)
+
 Project = Callable[..., pytest.RunResult]
 
 
@@ -97,7 +104,6 @@ def _project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, url: st
     def run(tests: str, *arguments: str, scope: str = "function", conftest: str = CONFTEST) -> pytest.RunResult:
         pytester.makepyfile(shop=APP, test_shop="import pytest\nfrom shop import *\n" + tests)
         pytester.makeconftest(conftest.replace("{scope}", scope))
-        arguments = ("-p", "no:cacheprovider", "-p", "no:randomly", "-W", "error", *arguments)
-        return pytester.runpytest_subprocess(*arguments)
+        return pytester.runpytest_subprocess(*ALWAYS, *arguments)
 
     return run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import APP, Project
+from .conftest import ALWAYS, APP, Project
 
 TWICE = '@pytest.mark.parametrize("time", [1, 2])\n'
 
@@ -247,7 +247,7 @@ def test_an_app_without_the_extension_is_told(pytester: pytest.Pytester) -> None
         def test_it(uow_session):
             pass
     """)
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess(*ALWAYS)
     result.assert_outcomes(errors=1)
     told(result, "The fixture `app` gave the app 'plain', which has no UnitOfWork", "Write uow.init_app(app)")
 
@@ -263,14 +263,14 @@ def test_a_fixture_that_gives_no_app_is_told(pytester: pytest.Pytester) -> None:
         def test_it(uow):
             pass
     """)
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:flask")
+    result = pytester.runpytest_subprocess(*ALWAYS, "-p", "no:flask")
     result.assert_outcomes(errors=1)
     told(result, "The fixture `app` gave an object of type str, and not a Flask app", "`uow_app`")
 
 
 def test_a_project_without_an_app_is_told(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_it(uow_session):\n    pass")
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess(*ALWAYS)
     result.assert_outcomes(errors=1)
     told(result, "write a fixture of that name in conftest.py that returns your Flask app")
 
@@ -293,7 +293,7 @@ def test_other_plugins_apps_and_clients_are_left_alone(pytester: pytest.Pytester
         def test_client(client):
             pass
     """)
-    pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:flask").assert_outcomes(passed=2)
+    pytester.runpytest_subprocess(*ALWAYS, "-p", "no:flask").assert_outcomes(passed=2)
 
 
 def test_markers_that_exclude_each_other_are_told(sqlite_project: Project) -> None:
@@ -336,6 +336,6 @@ def test_a_mark_that_the_configuration_contradicts_is_told(sqlite_project: Proje
 def test_an_option_that_cannot_be_is_told(pytester: pytest.Pytester, ini: str, message: str) -> None:
     pytester.makeini(f"[pytest]\n{ini}")
     pytester.makepyfile(shop=APP)
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess(*ALWAYS)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     told(result, message)

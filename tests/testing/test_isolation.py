@@ -11,7 +11,7 @@ from flask_unitofwork import NotInitializedError, UnitOfWork
 from flask_unitofwork.testing import isolated
 from tests.conftest import Outside
 
-from .conftest import Project
+from .conftest import ALWAYS, Project
 
 WRITERS = """
 @pytest.mark.parametrize("round", range(3))
@@ -64,7 +64,7 @@ def test_tests_without_the_extension_are_left_alone(pytester: pytest.Pytester) -
         def test_nothing():
             pass
     """)
-    pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error").assert_outcomes(passed=2)
+    pytester.runpytest_subprocess(*ALWAYS).assert_outcomes(passed=2)
 
 
 class Base(DeclarativeBase):
