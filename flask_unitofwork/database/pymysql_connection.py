@@ -128,8 +128,8 @@ class BeginningConnection(_Driver):
 
     def autocommit(self, value: bool) -> None:
         """Choose whether each statement is committed by itself. What is open is committed, as by the server's SET."""
-        if value and self.begins:
-            self.commit()
+        if value and self.begins and self._has_something_to_end:
+            self._hand_over()
         self.begins = not value
         if value:
             super().autocommit(True)
@@ -141,10 +141,16 @@ class BeginningConnection(_Driver):
 
     def _begin_for(self, part: Part) -> None:
         """Begin the transaction that a statement is to be in, where it needs one and there is none."""
-        if part is Part.UNKNOWN or (part is Part.MEMBER and self._doubtful):
-            super().query("SET autocommit = 0")
+        # To choose autocommit commits what is open, and only where it was not chosen before.
+        if part in {Part.UNKNOWN, Part.CHOICE} or (part is Part.MEMBER and self._doubtful):
+            self._hand_over()
         elif part is Part.MEMBER and not self._is_in_transaction:
             super().begin()
+
+    def _hand_over(self) -> None:
+        """Let the server begin transactions. What is in progress goes on."""
+        if self._is_server_in_autocommit:
+            super().query("SET autocommit = 0")
 
     def _send(self, sql: Any, unbuffered: bool) -> int:
         try:

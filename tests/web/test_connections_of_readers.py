@@ -17,18 +17,6 @@ ONE_CONNECTION: Final = {"pool_size": 1, "max_overflow": 0}
 item = Base.metadata.tables["item"]
 
 
-@pytest.fixture(params=["sqlite-file", "sqlite-memory", "postgresql", "mariadb"])
-def database_server(request: pytest.FixtureRequest) -> Any:
-    """The databases on which reads can do without a transaction."""
-    fixtures = {
-        "sqlite-file": "sqlite_files",
-        "sqlite-memory": "sqlite_memory",
-        "postgresql": "postgresql_server",
-        "mariadb": "mariadb_server",
-    }
-    return request.getfixturevalue(fixtures[request.param])
-
-
 def read(stage: Stage, session: Session) -> None:
     """Read, and see that no connection is kept."""
     session.scalars(select(Item)).all()

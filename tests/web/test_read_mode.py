@@ -16,18 +16,6 @@ from tests.servers.counting import CountingWire
 from tests.stage import Base, Item, MakeStage, Stage
 
 
-@pytest.fixture(params=["sqlite-file", "sqlite-memory", "postgresql", "mariadb"])
-def database_server(request: pytest.FixtureRequest) -> Any:
-    """The databases on which reads can do without a transaction."""
-    fixtures = {
-        "sqlite-file": "sqlite_files",
-        "sqlite-memory": "sqlite_memory",
-        "postgresql": "postgresql_server",
-        "mariadb": "mariadb_server",
-    }
-    return request.getfixturevalue(fixtures[request.param])
-
-
 class Label(Base):
     __tablename__ = "label"
 

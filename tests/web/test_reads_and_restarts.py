@@ -254,7 +254,7 @@ def failures_in_outages(board: Stage, restart: Callable[[], None], *works: Calla
     return clients.failures
 
 
-@pytest.mark.parametrize("server", ["postgresql"])
+@pytest.mark.parametrize("server", ["postgresql", "mariadb"])
 def test_connections_that_are_ended_one_after_the_other_are_nothing_to_readers(
     make_stage: MakeStage, outside: Outside, server: str, request: pytest.FixtureRequest
 ) -> None:

@@ -34,18 +34,6 @@ PAGES: Final = 200
 READERS: Final = 8
 
 
-@pytest.fixture(params=["sqlite-file", "sqlite-memory", "postgresql", "mariadb"])
-def database_server(request: pytest.FixtureRequest) -> Any:
-    """The databases on which reads can do without a transaction."""
-    fixtures = {
-        "sqlite-file": "sqlite_files",
-        "sqlite-memory": "sqlite_memory",
-        "postgresql": "postgresql_server",
-        "mariadb": "mariadb_server",
-    }
-    return request.getfixturevalue(fixtures[request.param])
-
-
 class Book(Base):
     __tablename__ = "book"
 
