@@ -8,12 +8,15 @@ next to nothing; and what a listener of them raises is wrapped as if the driver 
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.interfaces import ExecutionContext
 
-__all__ = ["Info", "before_each_execution"]
+__all__ = ["OWN_STATEMENT", "Info", "before_each_execution"]
+
+OWN_STATEMENT: Final = "unitofwork_own_statement"
+"""The execution option of statements that this package sends for itself: they are nobody's work."""
 
 # What is noted on a connection: Connection.info.
 Info = MutableMapping[str, Any]

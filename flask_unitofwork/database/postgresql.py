@@ -19,6 +19,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, ExceptionContext, event
 
 from .autocommit import can_read_in_autocommit, read_in_autocommit
+from .executions import OWN_STATEMENT
 from .fork import protect
 from .intent import Intent
 from .plan import EnginePlan
@@ -127,4 +128,4 @@ def refuse_writes(connection: Connection) -> None:
 
 def _send(connection: Connection, statements: str) -> None:
     # Without parameters a driver may send several statements at once.
-    connection.exec_driver_sql(statements, execution_options={"no_parameters": True})
+    connection.exec_driver_sql(statements, execution_options={"no_parameters": True, OWN_STATEMENT: True})

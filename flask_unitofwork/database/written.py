@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, ExceptionContext, event
 
 from ..exceptions import ReadOnlyError
-from .executions import Info, before_each_execution
+from .executions import OWN_STATEMENT, Info, before_each_execution
 from .intent import REFUSES_WRITES
 from .statements import Effect, effect_of, is_change_of_rows
 
-__all__ = ["forget_writes", "has_committed_by_itself", "has_done_more_than_read", "has_written", "watch_writes"]
+__all__ = [
+    "forget_writes",
+    "has_committed_by_itself",
+    "has_done_more_than_read",
+    "has_written",
+    "keeps_locks_or_settings",
+    "watch_writes",
+]
+
 
 _WRITES: Final = "unitofwork_writes"
 _MORE_THAN_READS: Final = "unitofwork_more_than_reads"
+_KEEPS: Final = "unitofwork_keeps"
 _CHANGES_SCHEMA: Final = "unitofwork_changes_schema"
 _COUNTED: Final = "_unitofwork_counted"
+
+# What is over when the transaction is, though nothing was written.
+_KEEPERS: Final = frozenset({Effect.CONTROL, Effect.LOCK})
+# Functions that lock or set something, where a name tells it.
+_KEEPING_CALLS: Final = re.compile(r"\b(?:pg_(?:try_)?advisory\w*lock\w*|get_lock|set_config)\s*\(", re.IGNORECASE)
 
 
 def watch_writes(engine: Engine) -> None:
@@ -36,6 +51,7 @@ def forget_writes(connection: Connection) -> None:
     """
     connection.info[_WRITES] = 0
     connection.info[_MORE_THAN_READS] = False
+    connection.info[_KEEPS] = False
     connection.info[_CHANGES_SCHEMA] = False
 
 
@@ -53,6 +69,13 @@ def has_done_more_than_read(connection: Connection) -> bool:
     return bool(connection.info.get(_MORE_THAN_READS))
 
 
+def keeps_locks_or_settings(connection: Connection) -> bool:
+    """Whether a statement since `forget_writes` has locked or set something on *connection*, as far as its text tells."""
+    if connection.closed or connection.invalidated:
+        return False
+    return bool(connection.info.get(_KEEPS))
+
+
 def has_committed_by_itself(connection: Connection) -> bool:
     """Whether MySQL or MariaDB has committed before a statement that changes a schema (``ALTER``, ``TRUNCATE`` …)."""
     if connection.closed or connection.invalidated:
@@ -62,9 +85,11 @@ def has_committed_by_itself(connection: Connection) -> bool:
 
 def _count(info: Info, _cursor: object, statement: str, context: Any) -> None:
     effect = effect_of(statement, context)
-    if effect is Effect.READ:
+    if effect is Effect.READ or OWN_STATEMENT in context.execution_options:
         return
     info[_MORE_THAN_READS] = True
+    if effect in _KEEPERS or (effect is Effect.CALL and _KEEPING_CALLS.search(statement)):
+        info[_KEEPS] = True
     if effect >= Effect.LOCK and info.get(REFUSES_WRITES):
         raise ReadOnlyError(
             f"This unit of work is read-only, and this statement writes or locks: {_shortened(statement)}."

@@ -128,7 +128,8 @@ class Session(orm.Session):
         """Give connections back before slow work that needs none. The next statement takes one again.
 
         Raises:
-            DemarcationError: there is uncommitted work, or a block is open.
+            DemarcationError: there is uncommitted work, or a lock or a setting of the transaction; or a block or a
+                transaction that was begun by hand is open.
         """
         attachment = self._attachment
         if attachment is None or attachment.owner is None:

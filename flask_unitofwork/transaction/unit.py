@@ -18,7 +18,7 @@ from sqlalchemy.orm import SessionTransaction
 from ..database.commits import forget_commits, has_committed
 from ..database.failed import has_failed
 from ..database.intent import NO_INTENT, Intent
-from ..database.written import forget_writes, has_committed_by_itself, has_done_more_than_read
+from ..database.written import forget_writes, has_committed_by_itself, has_done_more_than_read, keeps_locks_or_settings
 from ..exceptions import DemarcationError, DoomedError, OutsideScopeError
 from ..session import Session
 from .aftermath import state_without_commit
@@ -335,11 +335,23 @@ class Unit:
 
     def check_release(self) -> None:
         self.blocks.check("release")
+        if self._by_hand or self.savepoint is not None:
+            raise DemarcationError(
+                f"session.release() would end {'a savepoint' if self.savepoint is not None else 'the transaction'} that was"
+                " begun by hand, and whoever wrote session.begin() or begin_nested() decides when it ends. Write"
+                " session.commit() or session.rollback(), or do the slow work before or after."
+            )
         lost = self.uncommitted_work
         if lost:
             raise DemarcationError(
                 f"session.release() would lose work that is not committed: {', '.join(lost)}. Write session.commit()"
                 " first, or do the slow work before or after."
+            )
+        if any(map(keeps_locks_or_settings, self._held.connections)):
+            raise DemarcationError(
+                "session.release() would give up what the transaction has locked or set (SELECT … FOR UPDATE, SET …), and"
+                " somebody else may change what was locked. Do the slow work before that or after the commit; or, if that"
+                " is what you want, write session.rollback()."
             )
 
     def transaction_begun(self) -> None:
