@@ -20,7 +20,8 @@ def pages(**where: Any) -> Sybil:
 
 
 pytest_collect_file = collect_examples(
-    pages(path="docs", pattern="*.md"),
+    # Those about the session are run by tests/docs/test_session_pages.py, on each database.
+    pages(path="docs", pattern="*.md", exclude="session/*.md"),
     pages(filenames={"README.md"}),
     Sybil(parsers=[DocTestParser(ELLIPSIS)], path="flask_unitofwork", pattern="*.py"),
 )
