@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -93,7 +93,7 @@ _TABLES: Final = re.compile(r"\b(?:FROM|JOIN|INTO|UPDATE)\s+(\w+)", re.IGNORECAS
 
 
 @contextmanager
-def sent() -> Iterator[list[str]]:
+def sent() -> Generator[list[str]]:
     """What is sent to the database meanwhile: of each statement its verb and its tables, in alphabetical order.
 
     Yields:

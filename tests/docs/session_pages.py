@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from doctest import Example as Doctest
 from importlib.util import module_from_spec, spec_from_file_location
@@ -16,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
+from flask import Flask
 from myst_parser.mdit_to_docutils.base import default_slugify
 from sybil import Example
 
@@ -25,7 +25,7 @@ __all__ = ["PAGES", "Section", "run", "sections_of"]
 
 PAGES: Final = Path(__file__).parents[2] / "docs" / "session"
 
-_HEADING: Final = re.compile(r"^#{1,3} (.+)$", re.MULTILINE)
+_HEADING: Final = re.compile(r"^(#{1,3}) (.+)$", re.MULTILINE)
 _FENCED: Final = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _ONLY_ON: Final = re.compile(r"^% on: (\w+)$", re.MULTILINE)
 _COMPARES: Final = re.compile(r"\bassert\b|\braises\(")
@@ -33,18 +33,20 @@ _COMPARES: Final = re.compile(r"\bassert\b|\braises\(")
 
 @dataclass
 class Section:
-    """A heading of a page, and what is below it up to the next one.
+    """A heading of a page, and what is below it up to the next one that is not below itself.
 
     Attributes:
         anchor: what a link to it ends with.
         start: where it begins in the page's text.
+        end: where it ends there.
         only_on: the database that it is about; None for all.
-        code: what was run of it.
+        code: what was run of it, and what it was compared with.
         proved: something was compared.
     """
 
     anchor: str
     start: int
+    end: int
     only_on: str | None = None
     code: list[str] = field(default_factory=list[str])
     proved: bool = False
@@ -54,11 +56,15 @@ def sections_of(text: str) -> list[Section]:
     """The sections of a page, in order."""
     # Comments in code look like headings; blanks keep the positions.
     prose = _FENCED.sub(lambda fenced: re.sub(r"[^\n]", " ", fenced[0]), text)
-    sections = [Section(default_slugify(heading[1]), heading.start()) for heading in _HEADING.finditer(prose)]
-    ends = [section.start for section in sections[1:]] + [len(text)]
-    for section, end in zip(sections, ends, strict=True):
-        only = _ONLY_ON.search(prose, section.start, end)
+    headings = list(_HEADING.finditer(prose))
+    sections: list[Section] = []
+    for place, heading in enumerate(headings):
+        after = (other.start() for other in headings[place + 1 :] if len(other[1]) <= len(heading[1]))
+        section = Section(default_slugify(heading[2]), heading.start(), next(after, len(text)))
+        # What a whole page is run on is not for one of its sections to say.
+        only = None if place == 0 else _ONLY_ON.search(prose, section.start, section.end)
         section.only_on = only and only[1]
+        sections.append(section)
     return sections
 
 
@@ -66,7 +72,7 @@ def run(name: str, database: str) -> list[Section]:
     """Run the examples of the page *name*.
 
     Args:
-        name: such as ``flushing.md``.
+        name: such as ``flushing``.
         database: the kind of the database that the environment names: ``sqlite`` or ``postgresql``.
 
     Returns:
@@ -75,15 +81,17 @@ def run(name: str, database: str) -> list[Section]:
     Raises:
         sybil.example.SybilFailure: an example showed something else than the page says.
     """
-    page = Page.parse(str(PAGES / name), code_blocks)
+    page = Page.parse(str(PAGES / f"{name}.md"), code_blocks)
     assert isinstance(page, Page)
     sections = sections_of(page.text)
 
     def view() -> str:
-        for section, example in _examples(page, sections):
-            if section.only_on in (None, database):
+        for example in page.examples():
+            around = [section for section in sections if section.start <= example.region.start < section.end]
+            if all(section.only_on in (None, database) for section in around):
                 example.evaluate()
-                _note(section, example)
+                for section in around:
+                    _note(section, example)
         return "all as the page says"
 
     shop = _fresh_shop()
@@ -96,23 +104,18 @@ def run(name: str, database: str) -> list[Section]:
         try:
             assert app.test_client().post("/").text == "all as the page says"
         finally:
-            for known in list(shop.uow._apps):
-                with known.app_context():
+            for one in {app, *(value for value in page.namespace.values() if isinstance(value, Flask))}:
+                with one.app_context():
                     shop.uow.dispose()
     finally:
         del sys.modules["shop"], sys.modules[page.module.__name__]
     return sections
 
 
-def _examples(page: Page, sections: list[Section]) -> Iterator[tuple[Section, Example]]:
-    for example in page.examples():
-        yield [section for section in sections if section.start <= example.region.start][-1], example
-
-
 def _note(section: Section, example: Example) -> None:
     parsed: str | Doctest = example.parsed
     if isinstance(parsed, Doctest):
-        section.code.append(parsed.source)
+        section.code += [parsed.source, parsed.want]
         section.proved |= bool(parsed.want)
     else:
         section.code.append(parsed)
