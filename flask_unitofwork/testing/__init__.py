@@ -2,6 +2,8 @@
 
 from .assertions import AssertStatements, assert_max_statements, assert_statements
 from .captured import CapturedHooks, captured_hooks
+from .current_test import current_test_session
+from .example import isolated_example
 from .isolation import isolated
 from .lazy_loads import AssertNoLazyLoads, assert_no_lazy_loads
 from .outcomes import Ending, Outcomes
@@ -16,5 +18,7 @@ __all__ = [
     "assert_no_lazy_loads",
     "assert_statements",
     "captured_hooks",
+    "current_test_session",
     "isolated",
+    "isolated_example",
 ]

@@ -12,6 +12,7 @@ from sqlalchemy import URL
 from ..extension import UnitOfWork
 from ..session import Session
 from .apps import checked_app, has_unit_of_work, unit_of_work
+from .current_test import progress_of_test
 from .isolation import isolated
 from .migrations import upgrade
 from .options import OPTIONS
@@ -92,7 +93,8 @@ def uow_isolation(request: pytest.FixtureRequest) -> Iterator[Treatment]:
                 treatment = Treatment.NONE
             else:
                 _keep_apart(app, treatment, request, end)
-        yield treatment
+        with progress_of_test(request, treatment):
+            yield treatment
 
 
 @pytest.fixture
