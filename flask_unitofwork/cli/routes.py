@@ -14,7 +14,7 @@ from typing import Any, Final
 from flask import Flask
 from werkzeug.routing import Rule
 
-from ..config import Settings
+from ..database.autocommit import reads_in_autocommit
 from ..transaction import TransactionOptions
 from ..web import APP_STATE, AppState
 from ..web.views import ViewDemarcation, demarcation_of_endpoint, parts_of_view
@@ -24,6 +24,8 @@ __all__ = ["table_of_routes"]
 
 _NO_LIMIT: Final = "none"
 _ANY_METHOD: Final = "any"
+_AUTOCOMMIT: Final = "autocommit"
+_TRANSACTION: Final = "transaction"
 
 
 def table_of_routes(app: Flask) -> Iterator[str]:
@@ -32,9 +34,7 @@ def table_of_routes(app: Flask) -> Iterator[str]:
     # What is only there to build URLs never gets a request.
     rules = [rule for rule in app.url_map.iter_rules() if not rule.build_only]
     rules.sort(key=attrgetter("endpoint", "rule"))
-    rows = [
-        _row(app, state.settings, endpoint, list(those)) for endpoint, those in groupby(rules, attrgetter("endpoint"))
-    ]
+    rows = [_row(app, state, endpoint, list(those)) for endpoint, those in groupby(rules, attrgetter("endpoint"))]
     if not rows:
         yield "No routes were registered."
         return
@@ -46,13 +46,20 @@ def table_of_routes(app: Flask) -> Iterator[str]:
     if policy is not None and any("success" in row["Commit"] for row in rows):
         yield ""
         yield f"Success is what {_name_of(policy)} says it is (UNITOFWORK_COMMIT_POLICY)."
+    others = [name for name, engine in state.engines.items() if not reads_in_autocommit(engine)]
+    if others and any(_AUTOCOMMIT in row["Reads"] for row in rows):
+        yield ""
+        yield (
+            f"Reads on {', '.join(map(repr, others))} are in a transaction everywhere: the driver, or what was chosen"
+            " for the database, allows nothing else."
+        )
 
 
-def _row(app: Flask, settings: Settings, endpoint: str, rules: Sequence[Rule]) -> dict[str, str]:
+def _row(app: Flask, state: AppState, endpoint: str, rules: Sequence[Rule]) -> dict[str, str]:
     """The cells of *endpoint*, by the names of their columns."""
     view = app.view_functions.get(endpoint)
     methods = sorted({method for rule in rules for method in _methods(rule, view)})
-    gets = {method: _what_it_gets(app, settings, endpoint, method) for method in methods or [""]}
+    gets = {method: _what_it_gets(app, state, endpoint, method) for method in methods or [""]}
     columns = next(iter(gets.values()))
     return {
         "Endpoint": endpoint,
@@ -62,15 +69,16 @@ def _row(app: Flask, settings: Settings, endpoint: str, rules: Sequence[Rule]) -
     }
 
 
-def _what_it_gets(app: Flask, settings: Settings, endpoint: str, method: str) -> dict[str, str]:
+def _what_it_gets(app: Flask, state: AppState, endpoint: str, method: str) -> dict[str, str]:
     """What a request with *method* to *endpoint* gets, by the names of the columns."""
+    settings = state.settings
     demarcation = demarcation_of_endpoint(app, endpoint, method)
     asks = demarcation.options or TransactionOptions()
     timeout = settings.statement_timeout if asks.timeout is None else asks.timeout
     parts = parts_of_view(app.view_functions.get(endpoint), method)
     return {
         "Commit": "success" if demarcation.commits_on_success(settings) else "explicit",
-        "Reads": _reads(settings, demarcation, method),
+        "Reads": _reads(state, demarcation, method),
         "Isolation": asks.isolation_level or "default",
         "Timeout": _NO_LIMIT if timeout is None else f"{timeout:g} s",
         "Attempts": str(demarcation.attempts(settings)),
@@ -79,12 +87,13 @@ def _what_it_gets(app: Flask, settings: Settings, endpoint: str, method: str) ->
     }
 
 
-def _reads(settings: Settings, demarcation: ViewDemarcation, method: str) -> str:
+def _reads(state: AppState, demarcation: ViewDemarcation, method: str) -> str:
     """How a request with *method* reads."""
     if method == _ANY_METHOD:
-        safe, other = (_reads(settings, demarcation, each) for each in ("GET", "POST"))
+        safe, other = (_reads(state, demarcation, each) for each in ("GET", "POST"))
         return safe if safe == other else f"{safe} (safe methods), {other} (others)"
-    return "autocommit" if demarcation.intent(settings, method).reads_in_autocommit else "transaction"
+    intends = demarcation.intent(state.settings, method).reads_in_autocommit
+    return _AUTOCOMMIT if intends and any(map(reads_in_autocommit, state.engines.values())) else _TRANSACTION
 
 
 def _yes_or_no(value: bool) -> str:

@@ -36,6 +36,7 @@ __all__ = [
     "must_begin",
     "read_in_autocommit",
     "reads_from_memory",
+    "reads_in_autocommit",
     "streams",
 ]
 
@@ -125,6 +126,11 @@ def leave_autocommit(connection: Connection) -> None:
 def reads_from_memory(engine: Engine) -> None:
     """Note that rows of *engine* are fetched at once where its connections are in autocommit."""
     _reading.add(engine.dialect)
+
+
+def reads_in_autocommit(engine: Engine) -> bool:
+    """Whether a unit that reads in autocommit does so on *engine*; otherwise it reads in a transaction there."""
+    return engine.dialect in _reading and "isolation_level" not in engine.get_execution_options()
 
 
 def must_begin(statement: str, context: ExecutionContext, intent: Intent) -> bool:

@@ -14,7 +14,7 @@ __all__ = ["app_with", "output_of", "row_of", "rows_of", "uow"]
 uow = UnitOfWork()
 
 
-def app_with(url: str = "sqlite://", *, static_folder: str | None = None, **config: Any) -> Flask:
+def app_with(url: Any = "sqlite://", *, static_folder: str | None = None, **config: Any) -> Flask:
     server = Flask("shop", static_folder=static_folder)
     server.config.update(UNITOFWORK_DATABASES=url, PROPAGATE_EXCEPTIONS=False, **config)
     uow.init_app(server)

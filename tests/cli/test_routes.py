@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import pytest
 from flask import Blueprint, Response, stream_with_context
@@ -221,6 +222,43 @@ class TestReads:
         server.endpoint("view")(view)
 
         assert row_of(server)["Reads"] == told
+
+    @pytest.mark.parametrize(
+        ("database", "told"),
+        [
+            ("sqlite://", "autocommit"),
+            ("postgresql+psycopg://db.internal/shop", "autocommit"),
+            ("postgresql+psycopg2://db.internal/shop", "transaction"),
+            ("mysql+pymysql://db.internal/shop", "autocommit"),
+            ("mariadb+pymysql://db.internal/shop", "autocommit"),
+            ({"url": "mysql+pymysql://db.internal/shop", "connect_args": {"autocommit": False}}, "transaction"),
+            ({"url": "mysql+pymysql://db.internal/shop", "isolation_level": "READ COMMITTED"}, "transaction"),
+        ],
+    )
+    def test_are_in_transactions_where_the_driver_or_its_options_allow_nothing_else(
+        self, database: Any, told: str
+    ) -> None:
+        server = app_with({"default": database})
+        server.add_url_rule("/", "view", view)
+
+        assert row_of(server)["Reads"] == told
+        assert "Reads on" not in output_of(server)
+
+    def test_come_with_a_note_that_names_the_databases_on_which_all_are_in_transactions(self) -> None:
+        server = app_with({"default": "sqlite://", "archive": "postgresql+psycopg2://db.internal/archive"})
+        server.add_url_rule("/", "view", view)
+
+        assert row_of(server)["Reads"] == "autocommit"
+        assert output_of(server).endswith(
+            "\n\nReads on 'archive' are in a transaction everywhere: the driver, or what was chosen for the database,"
+            " allows nothing else.\n"
+        )
+
+    def test_that_are_all_in_transactions_need_no_note(self) -> None:
+        server = app_with({"default": "sqlite://", "archive": "postgresql+psycopg2://db.internal/archive"})
+        server.add_url_rule("/", "view", view, methods=["POST"])
+
+        assert "Reads on" not in output_of(server)
 
 
 class TestTheCommitRule:

@@ -10,8 +10,9 @@ import pymysql
 import pytest
 from pymysql.constants import CLIENT, FIELD_TYPE
 from pymysql.cursors import DictCursor, SSCursor, SSDictCursor
-from sqlalchemy import Column, Engine, Integer, MetaData, Table, event, insert, select, text
+from sqlalchemy import Column, Engine, Integer, MetaData, Table, bindparam, event, insert, select, text
 from sqlalchemy.exc import InternalError, OperationalError
+from sqlalchemy.types import NullType
 
 from flask_unitofwork.database.intent import INTENT, Intent
 from tests.conftest import Outside
@@ -267,6 +268,16 @@ def test_an_answer_that_cannot_be_understood_is_not_taken_for_the_next(connect: 
     with engine.connect() as connection:
         connection.info[INTENT] = Intent(reads_in_autocommit=True)
         assert connection.scalars(select(item.c.id).where(item.c.id == 14)).all() == [14]
+
+
+def test_a_read_that_was_never_sent_leaves_its_place_to_nobody(engine: Engine, outside: Outside) -> None:
+    with engine.connect() as connection:
+        connection.info[INTENT] = Intent(reads_in_autocommit=True)
+        with pytest.raises(TypeError, match="dict can not be used as parameter"):
+            connection.execute(select(item).where(item.c.id == bindparam("number", {"a": 1}, type_=NullType())))
+        connection.connection.cursor().execute(PUT)
+    with outside(engine) as other:
+        assert other.execute(select(item)).all() == []
 
 
 # -- what users choose -------------------------------------------------------------------------------------------------

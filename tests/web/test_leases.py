@@ -16,13 +16,6 @@ from tests.stage import Item, MakeStage, Stage
 ONE_CONNECTION: Final = {"pool_size": 1, "max_overflow": 0}
 
 
-@pytest.fixture(params=["sqlite-file", "sqlite-memory", "postgresql"])
-def database_server(request: pytest.FixtureRequest) -> Any:
-    """The databases on which reads can do without a transaction."""
-    fixtures = {"sqlite-file": "sqlite_files", "sqlite-memory": "sqlite_memory", "postgresql": "postgresql_server"}
-    return request.getfixturevalue(fixtures[request.param])
-
-
 @pytest.fixture
 def small(database_url: str, make_stage: MakeStage) -> Stage:
     """An app that has one connection for all, and two items."""
