@@ -210,3 +210,23 @@ class TestAnIndependentTransaction:
         with pytest.raises(OutsideScopeError, match="stands beside a unit of work, and there is none here"):
             with sqlite_stage.uow.independent_transaction():
                 raise AssertionError
+
+
+def test_a_durable_function_says_what_it_needs_where_there_is_no_app_context(sqlite_stage: Stage) -> None:
+    stage = sqlite_stage
+
+    @stage.uow.durable
+    def once() -> None:
+        stage.add("tea")
+
+    @stage.uow.durable(attempts=2)
+    def again() -> None:
+        stage.add("coffee")
+
+    for function in (once, again):
+        with pytest.raises(OutsideScopeError, match=r"with app\.app_context\(\): … around the call"):
+            function()
+    with stage.app.app_context():
+        once()
+        again()
+    assert stage.names() == ["tea", "coffee"]
