@@ -41,7 +41,8 @@ from .fitting import fitted, without_context
 from .policy import is_answer
 from .repeatable import RepeatableRequest
 from .streaming import close_abandoned, mark_streaming
-from .units import STREAMS, AppState, Units
+from .units import AppState, Units
+from .views import intent_of_stream
 
 __all__ = ["Dispatch"]
 
@@ -300,7 +301,7 @@ class Dispatch:
         """The response leaves now, and its body is made while it does: from here on the request only reads."""
         state = mark_streaming(context, response, preserved="werkzeug.debug.preserve_context" in request.environ)
         if state.unit is not None:
-            state.unit.intend_as(STREAMS)
+            state.unit.intend_as(intent_of_stream(self._state.settings))
 
     def _report_lost_work(self, unit: Unit) -> None:
         message = (

@@ -28,7 +28,7 @@ from .context import (
     state_of,
 )
 from .policy import CommitPolicy
-from .views import ViewDemarcation, demarcation_of_endpoint, intent_of_method
+from .views import ViewDemarcation, demarcation_of_endpoint, intent_of_method, intent_of_stream
 
 __all__ = ["AppState", "Units", "own_unit_here", "unit_here"]
 
@@ -36,7 +36,6 @@ logger = logging.getLogger("flask_unitofwork")
 
 EXTENSION: Final = "unitofwork"
 APP_STATE: Final = "unitofwork.state"
-STREAMS: Final = Intent(reads_in_autocommit=True, read_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +175,15 @@ class Units:
 
     def _begin(self, context: AppContext) -> Unit:
         app, state, owner = context.app, state_of(context), outermost(context)
-        dispatching: bool = getattr(owner, DISPATCHING, False)
+        intent = NO_INTENT
+        if getattr(owner, DISPATCHING, False):
+            intent = self.view_intent(app)
+        elif state.streaming:
+            intent = intent_of_stream(self.app_state(app).settings)
         state.unit = self.make(
             owner,
             managed=lambda: getattr(owner, DISPATCHING, False) and self.commits_on_success(app),
-            intent=self.view_intent(app) if dispatching else STREAMS if state.streaming else NO_INTENT,
+            intent=intent,
             repeats=state.repeatable is not None,
         )
         return state.unit

@@ -18,6 +18,7 @@ __all__ = [
     "demarcation_of_endpoint",
     "explicit_commit",
     "intent_of_method",
+    "intent_of_stream",
     "marks_explicit_commit",
     "parts_of_view",
 ]
@@ -30,6 +31,8 @@ _WHOLE: Final = frozenset({"durable", "read_only", "transaction"})
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _WRITES: Final = Intent(writes=True)
 _READS: Final = Intent(reads_in_autocommit=True)
+_STREAMS: Final = Intent(reads_in_autocommit=True, read_only=True)
+_STREAMS_IN_TRANSACTION: Final = Intent(read_only=True)
 
 V = TypeVar("V")
 
@@ -71,6 +74,11 @@ def intent_of_method(settings: Settings, method: str) -> Intent:
     if method not in _SAFE_METHODS:
         return _WRITES
     return _READS if settings.reads == "autocommit" else NO_INTENT
+
+
+def intent_of_stream(settings: Settings) -> Intent:
+    """What the body of a streamed response means to do, in an app with these *settings*: it reads, as its requests do."""
+    return _STREAMS if settings.reads == "autocommit" else _STREAMS_IN_TRANSACTION
 
 
 _SAYS_NOTHING: Final = ViewDemarcation()

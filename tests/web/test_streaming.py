@@ -87,6 +87,50 @@ class TestAStream:
             assert response.get_data(as_text=True) == "tea;coffee;"
         assert stage.checked_out() == 0
 
+    @pytest.mark.parametrize("method", ["GET", "POST"])
+    @pytest.mark.parametrize("reads", ["autocommit", "transaction"])
+    def test_reads_as_the_app_s_requests_do(
+        self, database_url: str, make_stage: MakeStage, reads: str, method: str
+    ) -> None:
+        stage = make_stage(database_url, UNITOFWORK_READS=reads)
+        held: list[int] = []
+
+        @stage.app.route("/", methods=["GET", "POST"])
+        def view() -> ResponseReturnValue:
+            stage.uow.session.scalars(select(Item)).all()
+
+            def body() -> Iterator[str]:
+                for part in ("one", "two"):
+                    stage.uow.session.scalars(select(Item)).all()
+                    held.append(stage.checked_out())
+                    yield part
+
+            return stream_with_context(body())
+
+        with stage.client.open("/", method=method) as response:
+            assert response.get_data(as_text=True) == "onetwo"
+        assert held == ([0, 0] if reads == "autocommit" else [1, 1])
+        assert stage.checked_out() == 0
+
+    @pytest.mark.parametrize("reads", ["autocommit", "transaction"])
+    def test_that_reads_in_a_transaction_may_not_write_either(
+        self, database_url: str, make_stage: MakeStage, reads: str
+    ) -> None:
+        stage = make_stage(database_url, UNITOFWORK_READS=reads)
+
+        @stage.app.get("/")
+        def view() -> ResponseReturnValue:
+            def body() -> Iterator[str]:
+                stage.uow.session.scalars(select(Item)).all()
+                with pytest.raises(ReadOnlyError):
+                    stage.uow.session.execute(insert(Item).values(name="coffee"))
+                yield "refused"
+
+            return stream_with_context(body())
+
+        assert stage.client.get("/").text == "refused"
+        assert stage.names() == []
+
     def test_shows_objects_that_the_view_loaded(self, stage: Stage) -> None:
         @stage.app.post("/")
         def view() -> ResponseReturnValue:
