@@ -85,6 +85,8 @@ def create_app(**settings: Any) -> Flask:
     """An app on the shop's database, or with other *settings*."""
     app = Flask("shop")
     app.config.update({"TESTING": True, "UNITOFWORK_DATABASES": database(), **settings})
+    # A page is read slowly, in one request: a real one should be told if it holds its connection for long.
+    app.config.setdefault("UNITOFWORK_HELD_CONNECTION_LIMIT", 0)
     uow.init_app(app)
     return app
 

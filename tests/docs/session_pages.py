@@ -1,7 +1,8 @@
-"""Runs a page of docs/session as its reader would: as the view of a POST request, on a database with fresh tables.
+"""Runs a page of docs/session as its reader would: as the view of a request, on a database with fresh tables.
 
 A section is *proved* when something was compared in it: an example with a result, an ``assert``, an expected exception.
-Where a section has the comment ``% on: postgresql``, it is run on that database only.
+Where a section has the comment ``% only: postgresql``, it is run on that database only; with ``% only: POST``, in a
+request of that method, as it tells of what is otherwise in read mode.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ PAGES: Final = Path(__file__).parents[2] / "docs" / "session"
 
 _HEADING: Final = re.compile(r"^(#{1,3}) (.+)$", re.MULTILINE)
 _FENCED: Final = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
-_ONLY_ON: Final = re.compile(r"^% on: (\w+)$", re.MULTILINE)
+_ONLY: Final = re.compile(r"^% only: (\w+)$", re.MULTILINE)
 _COMPARES: Final = re.compile(r"\bassert\b|\braises\(")
 
 
@@ -39,7 +40,7 @@ class Section:
         anchor: what a link to it ends with.
         start: where it begins in the page's text.
         end: where it ends there.
-        only_on: the database that it is about; None for all.
+        only: the database or the method that it is about; None for all.
         code: what was run of it, and what it was compared with.
         proved: something was compared.
     """
@@ -47,7 +48,7 @@ class Section:
     anchor: str
     start: int
     end: int
-    only_on: str | None = None
+    only: str | None = None
     code: list[str] = field(default_factory=list[str])
     proved: bool = False
 
@@ -62,18 +63,19 @@ def sections_of(text: str) -> list[Section]:
         after = (other.start() for other in headings[place + 1 :] if len(other[1]) <= len(heading[1]))
         section = Section(default_slugify(heading[2]), heading.start(), next(after, len(text)))
         # What a whole page is run on is not for one of its sections to say.
-        only = None if place == 0 else _ONLY_ON.search(prose, section.start, section.end)
-        section.only_on = only and only[1]
+        only = None if place == 0 else _ONLY.search(prose, section.start, section.end)
+        section.only = only and only[1]
         sections.append(section)
     return sections
 
 
-def run(name: str, database: str) -> list[Section]:
+def run(name: str, database: str, method: str) -> list[Section]:
     """Run the examples of the page *name*.
 
     Args:
         name: such as ``flushing``.
         database: the kind of the database that the environment names: ``sqlite`` or ``postgresql``.
+        method: of the request whose view the examples are: ``POST``, or ``GET`` for read mode.
 
     Returns:
         the page's sections, with what was run of each.
@@ -88,7 +90,7 @@ def run(name: str, database: str) -> list[Section]:
     def view() -> str:
         for example in page.examples():
             around = [section for section in sections if section.start <= example.region.start < section.end]
-            if all(section.only_on in (None, database) for section in around):
+            if all(section.only in (None, database, method) for section in around):
                 example.evaluate()
                 for section in around:
                     _note(section, example)
@@ -100,9 +102,9 @@ def run(name: str, database: str) -> list[Section]:
         app = shop.create_app()
         with shop.uow.scope(app):
             shop.uow.create_all()
-        app.add_url_rule("/", view_func=view, methods=["POST"])
+        app.add_url_rule("/", view_func=view, methods=[method])
         try:
-            assert app.test_client().post("/").text == "all as the page says"
+            assert app.test_client().open("/", method=method).text == "all as the page says"
         finally:
             for one in {app, *(value for value in page.namespace.values() if isinstance(value, Flask))}:
                 with one.app_context():

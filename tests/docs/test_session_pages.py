@@ -32,14 +32,17 @@ def databases(
 
 
 @pytest.mark.parametrize("database_server", ["sqlite-file", "postgresql"], indirect=True)
+@pytest.mark.parametrize("method", ["POST", "GET"])
 @pytest.mark.parametrize("page", EXAMPLES)
-def test_the_examples_of_a_page_hold_and_prove_its_rows(page: str, databases: Callable[[str], str]) -> None:
+def test_the_examples_of_a_page_hold_and_prove_its_rows(
+    page: str, method: str, databases: Callable[[str], str]
+) -> None:
     database = databases(page)
-    sections = {section.anchor: section for section in run(page, database)}
+    sections = {section.anchor: section for section in run(page, database, method)}
     unproved: list[tuple[str, str, str]] = []
     for row in ROWS:
         section = sections[row.anchor] if row.page == f"{page}.md" else None
-        if section is None or section.only_on not in (None, database):
+        if section is None or section.only not in (None, database, method):
             continue
         if not section.proved:
             unproved.append((row.entry, row.anchor, "nothing is compared there"))
