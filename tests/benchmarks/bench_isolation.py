@@ -1,0 +1,55 @@
+"""What it costs to keep tests apart: one test with one request, in an app with 30 tables, on PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.servers.postgresql import PostgreSQL
+
+from .one_test.ways import NONE, OURS, TABLES
+from .rounds import results, table
+from .selection import Selection
+
+PROJECT = Path(__file__).parent / "one_test"
+ROUNDS = 60
+
+
+def test_cost_of_a_test(tmp_path: Path, postgresql_server: PostgreSQL, capsys: pytest.CaptureFixture[str]) -> None:
+    rounds = Selection.from_environment(os.environ).portion(ROUNDS, least=3)
+    url, written = postgresql_server.borrow(), tmp_path / "seconds.json"
+    (tmp_path / "pytest.ini").write_text("[pytest]\nuow_isolation = marked\npython_files = cost_*.py\n")
+    pytest_here = [sys.executable, "-m", "pytest", "-q", "-c", str(tmp_path / "pytest.ini"), str(PROJECT)]
+    subprocess.run(
+        [
+            *pytest_here,
+            "--import-mode=importlib",
+            *("-p", "no:randomly"),
+            *("-p", "no:asyncio"),
+            *("-p", "no:cacheprovider"),
+        ],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env={
+            **os.environ,
+            "ONE_TEST_SERVER": url.render_as_string(hide_password=False),
+            "ONE_TEST_RESULTS": str(written),
+            "ONE_TEST_ROUNDS": str(rounds),
+        },
+    )
+    seconds = {way: _by_round(own, rounds) for way, own in json.loads(written.read_text()).items()}
+    with capsys.disabled():
+        print("\n" + table(f"One test with one request, {TABLES} tables, PostgreSQL", results(seconds, reference=NONE)))
+    assert set(seconds) > {NONE, OURS}
+
+
+def _by_round(seconds: list[float], rounds: int) -> list[float]:
+    """The median of each round's turns, without the round that warms up."""
+    turns = len(seconds) // (rounds + 1)
+    return [statistics.median(seconds[turns * number : turns * (number + 1)]) for number in range(1, rounds + 1)]

@@ -1,0 +1,52 @@
+"""Measures each test from the beginning of its setup to the end of its teardown, and writes down what each took."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import make_url
+
+from tests.benchmarks.one_test.ways import WAYS, Place
+
+SECONDS = pytest.StashKey[dict[str, list[float]]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    seconds: dict[str, list[float]] = {name: [] for name in WAYS}
+    config.stash[SECONDS] = seconds
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Function) -> Generator[None, Any, Any]:
+    begin = time.perf_counter()
+    result = yield
+    way = str(item.callspec.params["way"])
+    item.config.stash[SECONDS][way].append(time.perf_counter() - begin)
+    return result
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    Path(os.environ["ONE_TEST_RESULTS"]).write_text(json.dumps(session.config.stash[SECONDS]))
+
+
+@pytest.fixture(scope="session")
+def places() -> dict[str, Place]:
+    url = make_url(os.environ["ONE_TEST_SERVER"])
+    return {way: Place.made(url.set(database=f"one_test_{number}")) for number, way in enumerate(WAYS)}
+
+
+@pytest.fixture
+def place(places: dict[str, Place], way: str) -> Place:
+    return places[way]
+
+
+@pytest.fixture
+def uow_app(place: Place) -> Flask:
+    return place.app
