@@ -77,15 +77,17 @@ class ContextState:
     Attributes:
         unit: the context's unit of work, once there is one.
         streaming: the body of a streamed response is being made in it, so whatever runs in it only reads.
+        kept: the context has ended, and its unit, if it has one, is kept for that body.
         repeatable: the request, where its view may be run again.
         stream: that response, where finding the context on a thread would mean that it was abandoned.
     """
 
-    __slots__ = ("repeatable", "stream", "streaming", "unit")
+    __slots__ = ("kept", "repeatable", "stream", "streaming", "unit")
 
     def __init__(self) -> None:
         self.unit: Unit | None = None
         self.streaming = False
+        self.kept = False
         self.repeatable: RepeatableRequest | None = None
         self.stream: weakref.ref[Response] | None = None
 

@@ -299,7 +299,9 @@ class Dispatch:
 
     def _begin_stream(self, context: AppContext, response: Response) -> None:
         """The response leaves now, and its body is made while it does: from here on the request only reads."""
-        state = mark_streaming(context, response, preserved="werkzeug.debug.preserve_context" in request.environ)
+        state = mark_streaming(
+            context, response, self._units, preserved="werkzeug.debug.preserve_context" in request.environ
+        )
         if state.unit is not None:
             state.unit.intend_as(intent_of_stream(self._state.settings))
 
@@ -332,6 +334,8 @@ class Dispatch:
         state = state_of(context)
         if state.repeatable is not None:
             state.repeatable.close()
+        if state.streaming and not failed and self._units.keep(context):
+            return
         try:
             self._units.leave(context, failed=failed)
         except Exception:

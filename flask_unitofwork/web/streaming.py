@@ -7,6 +7,11 @@ Note: what an abandoned stream leaves behind
     neither makes nor tears down one for it: sessions pile up, connections are never given back. So every request
     looks for such a leftover first, closes the response it belongs to (which ends the generator and pops the context),
     and says so.
+
+Note: what the body shares with the view
+    Flask ends a request's context before the body is made, and takes it up again for ``stream_with_context``. The unit is
+    kept meanwhile (`Units.keep`), so that the view's objects load what they lack when the body asks them. It holds no
+    connection, and is closed when the generator has ended or the response is closed.
 """
 
 from __future__ import annotations
@@ -27,12 +32,13 @@ class AbandonedStreamWarning(ResourceWarning):
     """A streamed response was dropped without being closed, and has been closed when the next request began."""
 
 
-def mark_streaming(context: AppContext, response: Response, *, preserved: bool) -> ContextState:
+def mark_streaming(context: AppContext, response: Response, units: Units, *, preserved: bool) -> ContextState:
     """From now on *context* serves the body of *response*: until it is closed, whatever runs there only reads.
 
     Args:
         context: the app context of the request.
         response: a streamed response.
+        units: closes the context's unit, where that was kept for the body.
         preserved: a test client keeps the context pushed after the request, so finding it there means nothing.
 
     Returns:
@@ -47,6 +53,8 @@ def mark_streaming(context: AppContext, response: Response, *, preserved: bool) 
     def closed() -> None:
         state.streaming = False
         state.stream = None
+        if state.kept:
+            units.leave(context)
 
     response.call_on_close(closed)
     return state

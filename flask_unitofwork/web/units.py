@@ -15,7 +15,7 @@ from sqlalchemy.orm import sessionmaker
 from ..config import Settings
 from ..database import Engines
 from ..database.intent import NO_INTENT, Intent
-from ..exceptions import NotInitializedError, OutsideScopeError
+from ..exceptions import DemarcationError, NotInitializedError, OutsideScopeError
 from ..session import Attachment, Router, Session, attach
 from ..transaction import HookRunner, IdleWatch, Unit
 from .context import (
@@ -211,6 +211,27 @@ class Units:
         if found is None or found[0] is not view:
             found = known[endpoint, method] = view, demarcation_of_endpoint(app, endpoint, method)
         return found[1]
+
+    def keep(self, context: AppContext) -> bool:
+        """Keep the unit of *context*, which ends, for the response that is about to be streamed; False if that cannot be.
+
+        Flask takes the context up again for the body, whose objects are those of the unit's session. When it ends once
+        more, the body is finished.
+        """
+        state = state_of(context)
+        if state.kept or has_joined(context):
+            return False
+        state.kept = True
+        unit = state.unit
+        if unit is None or not unit.has_session:
+            return True
+        if unit.doomed or unit.at_stake:
+            return False
+        try:
+            unit.session.release()  # it has only read
+        except DemarcationError:
+            return False
+        return True
 
     def leave(self, context: AppContext, *, failed: bool = False) -> None:
         """The end of *context*: close its unit, whatever state it is in.

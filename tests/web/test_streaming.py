@@ -14,10 +14,11 @@ import pytest
 from flask import g, send_file, stream_template_string, stream_with_context
 from flask.typing import ResponseReturnValue
 from sqlalchemy import insert, select, text
+from sqlalchemy.orm import defer, object_session
 from werkzeug.serving import make_server
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from flask_unitofwork import AbandonedStreamWarning, ReadOnlyError
+from flask_unitofwork import AbandonedStreamWarning, OutsideScopeError, ReadOnlyError
 from tests.stage import Item, MakeStage, Stage
 
 
@@ -139,6 +140,68 @@ class TestAStream:
             return stream_template_string("{{ item.name }} ({{ item.id }})", item=item)
 
         assert stage.client.post("/").text == "tea (1)"
+
+    @pytest.mark.parametrize("reads", ["autocommit", "transaction"])
+    @pytest.mark.parametrize("commit", ["success", "explicit"])
+    @pytest.mark.parametrize("in_context", [True, False], ids=["in context", "plain"])
+    def test_loads_more_through_objects_of_the_view(
+        self, database_url: str, make_stage: MakeStage, reads: str, commit: str, in_context: bool
+    ) -> None:
+        stage = make_stage(database_url, UNITOFWORK_READS=reads, UNITOFWORK_COMMIT=commit)
+        with stage.uow.scope(stage.app) as session:
+            session.add(Item(name="tea"))
+        kept: list[Any] = []
+
+        @stage.app.route("/", methods=["GET", "POST"])
+        def view() -> ResponseReturnValue:
+            item = stage.uow.session.scalars(select(Item).options(defer(Item.name))).one()
+            kept.append(stage.uow.session)
+
+            def body() -> Iterator[str]:
+                assert "name" not in item.__dict__
+                yield item.name
+                yield f" {object_session(item) is kept[-1]}"
+
+            return stream_with_context(body()) if in_context else body()
+
+        for method in ("GET", "POST"):
+            with stage.client.open("/", method=method) as response:
+                assert response.get_data(as_text=True) == "tea True"
+            assert stage.checked_out() == 0
+            assert not list(kept[-1].identity_map)  # closed with the stream
+
+    def test_of_a_request_that_left_work_behind_does_not_see_it(self, database_url: str, make_stage: MakeStage) -> None:
+        stage = make_stage(database_url, UNITOFWORK_COMMIT="explicit")
+
+        @stage.app.post("/")
+        def view() -> ResponseReturnValue:
+            stage.add("tea")
+            stage.uow.session.flush()
+
+            def body() -> Iterator[str]:
+                yield ",".join(stage.uow.session.scalars(select(Item.name))) or "nothing"
+
+            return stream_with_context(body())
+
+        assert stage.client.post("/").text == "nothing"
+        assert stage.names() == []
+        assert stage.checked_out() == 0
+
+    def test_whose_client_has_gone_before_its_first_byte_leaves_nothing(self, stage: Stage) -> None:
+        kept: list[Any] = []
+
+        @stage.app.get("/")
+        def view() -> ResponseReturnValue:
+            stage.uow.session.scalars(select(Item)).all()
+            kept.append(stage.uow.current)
+            return stream_with_context(iter(["never"]))
+
+        iterator, _, _ = run_wsgi_app(stage.app, EnvironBuilder("/").get_environ())
+        iterator.close()  # type: ignore[attr-defined]
+        assert stage.checked_out() == 0
+        with pytest.raises(OutsideScopeError):
+            stage.uow.current  # noqa: B018
+        assert kept[0].is_idle
 
     @pytest.mark.parametrize("preserved", [False, True])
     @pytest.mark.parametrize("how", ["flush", "core", "text", "connection"])
