@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["NOT_YET", "Row", "entries", "rows"]
-
-NOT_YET: Final = "not yet"
+__all__ = ["Row", "entries", "rows"]
 
 _ROW: Final = re.compile(r"^\| (.+?) \| (.+?) \| (.+?) \| (.+?) \|$", re.MULTILINE)
 _LINK: Final = re.compile(r"\[.+\]\((.+\.md)#(.+)\)")
@@ -25,7 +23,7 @@ class Row:
         group: the heading that it is under.
         entry: what the older documents call it.
         today: what is written now.
-        page: the page that shows it; empty where it is not shown yet.
+        page: the page that shows it; empty where there is no link to one.
         anchor: the page's section.
         proof: what proves it.
     """
