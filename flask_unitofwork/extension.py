@@ -12,6 +12,7 @@ from sqlalchemy import Engine, MetaData
 from .cli import shell_context, uow_commands
 from .config import DEFAULT_BIND, HELD_CONNECTION_SECONDS, Settings
 from .database import Engines
+from .database.commit_records import create_commit_records, drop_commit_records
 from .database.intent import IsolationLevel
 from .database.schema import create_all, drop_all
 from .exceptions import AlreadyInitializedError, ConfigurationError, DemarcationError
@@ -416,10 +417,14 @@ class UnitOfWork(ModelMethods):
     def create_all(self) -> None:
         """Create the tables that do not exist yet, each on the database of its bind key.
 
+        With ``UNITOFWORK_TWO_PHASE`` also ``unitofwork_commits``, on each database.
+
         Raises:
             UnknownBindError: a bind key names no database; nothing has been created then.
         """
         create_all(self.metadata, self._engines(), models=mapped_classes(self.metadata))
+        if self._settings().two_phase:
+            create_commit_records(self._engines().values())
 
     def drop_all(self) -> None:
         """Drop all tables, each on the database of its bind key.
@@ -428,6 +433,8 @@ class UnitOfWork(ModelMethods):
             UnknownBindError: a bind key names no database; nothing has been dropped then.
         """
         drop_all(self.metadata, self._engines(), models=mapped_classes(self.metadata))
+        if self._settings().two_phase:
+            drop_commit_records(self._engines().values())
 
     def dispose(self) -> None:
         """Close the pooled connections of the current app."""
@@ -441,6 +448,9 @@ class UnitOfWork(ModelMethods):
 
     def _engines(self) -> Engines:
         return self._units.app_state(self._units.current_app()).engines
+
+    def _settings(self) -> Settings:
+        return self._units.app_state(self._units.current_app()).settings
 
 
 def _idle_watch(app: Flask, settings: Settings, engines: Engines) -> IdleWatch | None:

@@ -15,11 +15,12 @@ from sqlalchemy.exc import DBAPIError
 from ..exceptions import UnitOfWorkError
 from .address import address, without_secrets
 from .check import ask
+from .recover import recover
 from .routes import table_of_routes
 
 __all__ = ["uow_commands"]
 
-uow_commands: Final = AppGroup("uow", help="Create, drop and check the app's databases; list its routes.")
+uow_commands: Final = AppGroup("uow", help="Create, drop, check and recover the app's databases; list its routes.")
 
 
 class Databases(Protocol):
@@ -73,6 +74,23 @@ def routes() -> None:
     """Show what the requests to each endpoint get."""
     for line in table_of_routes(current_app):
         click.echo(line)
+
+
+@uow_commands.command("recover")
+@click.option("--dry-run", is_flag=True, help="Tell what would be done, and do nothing.")
+@click.option(
+    "--older-than",
+    type=click.FloatRange(min=0),
+    default=60,
+    show_default=True,
+    metavar="SECONDS",
+    help="Leave to its process what was prepared later.",
+)
+def recover_prepared(*, dry_run: bool, older_than: float) -> None:
+    """Finish commits in two phases that were broken off."""
+    engines = _databases().engines
+    well = recover(engines, current_app.name, click.echo, older_than=older_than, dry_run=dry_run)
+    sys.exit(not well)
 
 
 def _databases() -> Databases:

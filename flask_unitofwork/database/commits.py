@@ -15,6 +15,7 @@ Note: what counts as the unit's
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any, Final
 from weakref import WeakSet, ref
 
@@ -27,7 +28,15 @@ from .intent import INTENT, NO_INTENT
 from .postgresql_outcome import Fate, TransactionMark, fate_of, mark_of, tells_fates
 from .written import has_written
 
-__all__ = ["forget_commits", "has_committed", "outcome_is_unknown", "watch_commits"]
+__all__ = [
+    "commit_watched",
+    "forget_commits",
+    "has_committed",
+    "is_answer",
+    "note_commit",
+    "outcome_is_unknown",
+    "watch_commits",
+]
 
 logger = logging.getLogger("flask_unitofwork")
 
@@ -78,25 +87,42 @@ def watch_commits(engine: Engine, name: str) -> None:
         connection = _unit_connection(proxied)
         if connection is None:
             send(proxied)
-            return
-        read_only = connection.info.get(INTENT, NO_INTENT).read_only
-        mark = None
-        doubtful = has_written(connection) and dialect.name not in _IN_PROCESS
-        if doubtful and tells_fates(dialect):
-            mark = mark_of(proxied)
-            doubtful = mark is not None
-        try:
-            send(proxied)
-        except BaseException as error:
-            if not doubtful or _is_answer(error, dialect, proxied):
-                raise
-            _settle(error, connection, mark, name)
-        if not read_only:
-            _committed.add(connection)
+        else:
+            commit_watched(connection, proxied, lambda: send(proxied), name)
 
     replaced: Any = dialect
     replaced.do_commit = do_commit
     event.listen(engine, "handle_error", _drop_connection)
+
+
+def commit_watched(connection: Connection, proxied: PoolProxiedConnection, send: Callable[[], None], name: str) -> None:
+    """Commit, by *send*, what a unit has done on *connection*, and find out what became of it if the answer is lost.
+
+    Raises:
+        UnknownCommitError: nobody knows what became of it.
+        Exception: what *send* raised, where it did not happen.
+    """
+    dialect = connection.dialect
+    read_only = connection.info.get(INTENT, NO_INTENT).read_only
+    mark = None
+    doubtful = has_written(connection) and dialect.name not in _IN_PROCESS
+    if doubtful and tells_fates(dialect):
+        mark = mark_of(proxied)
+        doubtful = mark is not None
+    try:
+        send()
+    except BaseException as error:
+        if not doubtful or is_answer(error, dialect, proxied):
+            raise
+        _settle(error, connection, mark, name)
+    if not read_only:
+        note_commit(connection)
+
+
+def note_commit(connection: Connection, *, committed: bool | None = True) -> None:
+    """The unit's COMMIT on *connection* has happened, or has not; None where nobody knows."""
+    for connections, value in ((_committed, True), (_unknown, None)):
+        (connections.add if committed is value else connections.discard)(connection)
 
 
 def _unit_connection(proxied: PoolProxiedConnection) -> Connection | None:
@@ -107,7 +133,7 @@ def _unit_connection(proxied: PoolProxiedConnection) -> Connection | None:
     return None if connection is None or connection.closed else connection
 
 
-def _is_answer(error: BaseException, dialect: Dialect, proxied: PoolProxiedConnection) -> bool:
+def is_answer(error: BaseException, dialect: Dialect, proxied: PoolProxiedConnection) -> bool:
     """Whether *error* is the database's word that it did not commit."""
     driver: Any = dialect.loaded_dbapi
     if not isinstance(error, driver.Error):

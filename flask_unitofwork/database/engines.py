@@ -14,6 +14,7 @@ from .commits import watch_commits
 from .fork import protect
 from .plan import EnginePlan
 from .transactions import forget_intents
+from .two_phase import check_two_phase, commit_in_two_phases
 from .written import watch_writes
 
 __all__ = ["Engines"]
@@ -46,7 +47,7 @@ class Engines(Mapping[str, Engine]):
 
     Raises:
         ConfigurationError: a driver is not installed, an option is not SQLAlchemy's, or a replica is of another kind
-            than its primary.
+            than its primary, or cannot prepare a transaction though ``UNITOFWORK_TWO_PHASE`` asks for it.
 
     Example:
         >>> settings = Settings.from_config({"UNITOFWORK_DATABASES": "sqlite://"}, instance_path=".")
@@ -60,12 +61,16 @@ class Engines(Mapping[str, Engine]):
     def __init__(self, settings: Settings, *, application_name: str = "flask_unitofwork") -> None:
         for database in settings.databases.values():
             _check_replicas(database)
+            if settings.two_phase:
+                check_two_phase(database)
         self._engines: dict[str, Engine] = {}
         for name, database in settings.databases.items():
             plan = EnginePlan.of(database, settings, application_name=application_name)
             self._engines[name] = _BUILDERS.get(plan.url.get_backend_name(), _build)(plan)
             watch_writes(self._engines[name])
             watch_commits(self._engines[name], name)
+            if settings.two_phase:
+                commit_in_two_phases(self._engines[name], name, application_name)
             forget_intents(self._engines[name])
 
     def __getitem__(self, name: str) -> Engine:

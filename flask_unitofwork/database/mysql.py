@@ -7,10 +7,12 @@ connection that the server closed because it was idle, ``pool_recycle`` prevents
 from __future__ import annotations
 
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from math import ceil
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, ExceptionContext, event
+from sqlalchemy import Connection, Engine, ExceptionContext, TwoPhaseTransaction, event, text
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from .fork import protect
@@ -122,7 +124,8 @@ def begin_as(connection: Connection, intent: Intent) -> None:
             connection.exec_driver_sql("START TRANSACTION READ ONLY")
         elif characteristics:
             # Without SESSION it counts for the next transaction only, so nothing has to be restored.
-            connection.exec_driver_sql(f"SET TRANSACTION {', '.join(characteristics)}")
+            with _before_its_branch(connection):
+                connection.exec_driver_sql(f"SET TRANSACTION {', '.join(characteristics)}")
     if intent.timeout is not None:
         is_mariadb = bool(getattr(connection.dialect, "is_mariadb", False))
         name, value = _time_limit(intent.timeout, is_mariadb=is_mariadb)
@@ -134,6 +137,20 @@ def begin_as(connection: Connection, intent: Intent) -> None:
 def _is_outside_transaction(connection: Connection) -> bool:
     """Whether a transaction has still to begin on *connection*, by a statement and not by the server."""
     return not getattr(connection.connection.driver_connection, "in_transaction", True)
+
+
+@contextmanager
+def _before_its_branch(connection: Connection) -> Generator[None]:
+    """What is set for a transaction is set before it: a branch of two phases, which has begun already, begins anew."""
+    transaction = connection.get_transaction()
+    if not isinstance(transaction, TwoPhaseTransaction):
+        yield
+        return
+    branch = {"xid": str(transaction.xid)}
+    connection.execute(text("XA END :xid"), branch)
+    connection.execute(text("XA ROLLBACK :xid"), branch)
+    yield
+    connection.execute(text("XA BEGIN :xid"), branch)
 
 
 def _restore_timeout(connection: Any, record: ConnectionPoolEntry) -> None:

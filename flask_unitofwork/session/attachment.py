@@ -7,6 +7,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection, orm
 
+from ..database.branches import GlobalTransaction
 from .routing import Router
 
 __all__ = ["Attachment", "ConnectionHolder", "SessionOwner"]
@@ -103,6 +104,8 @@ class Attachment:
         releasing: its connections are being given back, so the end of SQLAlchemy's transaction is none of the unit's.
         released: the savepoint that was last released, so that its end is no rollback.
         committed: the outermost transaction that is about to end was committed.
+        whole: the transaction over several databases that connections join, where commits have two phases.
+        prepares_nothing: commits have two phases in production, and this is a test's session, which has savepoints instead.
     """
 
     router: Router
@@ -117,3 +120,5 @@ class Attachment:
     running: bool = False
     resting: bool = False
     releasing: bool = False
+    whole: GlobalTransaction | None = None
+    prepares_nothing: bool = False

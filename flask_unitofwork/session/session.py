@@ -15,6 +15,7 @@ from sqlalchemy import ClauseElement, Connection, Engine, event, orm
 from sqlalchemy.exc import UnboundExecutionError
 
 from .attachment import Attachment, SessionOwner
+from .joining import announce, bind_in, whole_of
 from .reading import give_back, is_clean, run
 
 __all__ = ["Attachment", "Session", "SessionOwner", "attach", "attachment_of"]
@@ -54,9 +55,11 @@ class Session(orm.Session):
             attachment.owner.check_thread()
         if attachment is None or self.bind is not None:
             return super().get_bind(mapper, clause=clause, bind=bind, **kw)
-        if bind is not None:
-            return bind
-        return self._routed(attachment, mapper, clause, kw)
+        if bind is None:
+            bind = self._routed(attachment, mapper, clause, kw)
+        if self.twophase:
+            announce(attachment, bind)
+        return bind
 
     def _routed(
         self, attachment: Attachment, mapper: Any, clause: ClauseElement | None, arguments: Mapping[str, Any]
@@ -122,6 +125,10 @@ class Session(orm.Session):
     def connection(self, *args: Any, **kwargs: Any) -> Connection:
         """The connection of the transaction in progress, as SQLAlchemy documents. It ends read mode for that one."""
         _end_read_mode(self)
+        if self.twophase and self._attachment is not None:
+            bind = bind_in(args, kwargs)
+            if bind is not None:
+                announce(self._attachment, bind)
         return super().connection(*args, **kwargs)
 
     def release(self) -> None:
@@ -180,8 +187,23 @@ class Session(orm.Session):
             owner.transaction_ended(committed=False)
 
     def prepare(self) -> None:
-        """Prepare the transaction in progress for a commit in two phases, as SQLAlchemy documents."""
+        """Prepare the transaction in progress for a commit in two phases, as SQLAlchemy documents.
+
+        In an isolated test, where nothing is really committed, it flushes.
+
+        Raises:
+            DemarcationError: inside a ``transaction()`` or ``savepoint()`` block, which commits by itself.
+            sqlalchemy.exc.InvalidRequestError: ``UNITOFWORK_TWO_PHASE`` is off.
+        """
+        attachment, owner = self._attachment, _owner_of(self)
+        if owner is not None:
+            owner.check_demarcation("prepare")
         _end_rest(self)
+        if attachment is not None:
+            if attachment.prepares_nothing:
+                self.flush()
+                return
+            whole_of(attachment).is_asked_to_prepare = True
         super().prepare()
 
     def close(self) -> None:
@@ -308,6 +330,7 @@ def _transaction_ended(session: Session, transaction: orm.SessionTransaction) ->
         return
     if transaction.parent is not None:
         return
+    attachment.whole = None
     if attachment.releasing and attachment.holder is not None:
         attachment.holder.connections_given_back()
     else:

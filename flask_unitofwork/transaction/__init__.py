@@ -11,6 +11,7 @@ from .lifecycle import State
 from .options import TransactionOptions
 from .places import place_here
 from .recording import Recorder, SentStatement, Work
+from .recovery import Recovery, UnfinishedUnit
 from .repeating import repeat
 from .retry import Repetition
 from .savepoint import Savepoint
@@ -28,6 +29,7 @@ __all__ = [
     "IdleWatch",
     "ReadOnly",
     "Recorder",
+    "Recovery",
     "Repetition",
     "RequiredTransaction",
     "Savepoint",
@@ -35,6 +37,7 @@ __all__ = [
     "State",
     "Transaction",
     "TransactionOptions",
+    "UnfinishedUnit",
     "Unit",
     "Work",
     "declaration_of",

@@ -12,6 +12,7 @@ __all__ = ["OVERLAP", "OpenBlock", "OpenBlocks"]
 
 _INSTEAD: Final = {
     "commit": "leave the block: it commits when it ends without an exception",
+    "prepare": "leave the block: it prepares what needs it when it commits",
     "release": "do the slow work before or after the block",
     "rollback": 'raise an exception, or write uow.doom("why") and leave the block',
 }
@@ -66,7 +67,7 @@ class OpenBlocks:
         self._blocks.clear()
 
     def check(self, operation: str) -> None:
-        """Refuse *operation* ("commit" or "rollback") of the session inside a block.
+        """Refuse *operation* ("commit", "rollback" …) of the session inside a block.
 
         Raises:
             DemarcationError: with what to write instead.

@@ -65,7 +65,11 @@ class AppState:
     def make_session(self, **options: Any) -> Session:
         """A session on this app's databases, which has no owner yet."""
         session = self.sessions(**options)
-        attach(session, Attachment(self.router))
+        attachment = Attachment(self.router)
+        if session.twophase and self.router.source is not self.engines:
+            # An isolated test: its connections are in a transaction already, and what is committed is a savepoint.
+            session.twophase, attachment.prepares_nothing = False, True
+        attach(session, attachment)
         return session
 
 
