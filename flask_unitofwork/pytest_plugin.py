@@ -12,13 +12,18 @@ from .testing.assertion_fixtures import (
     assert_rolled_back,
     assert_statements,
     captured_hooks,
+    rehearse_retries,
+    uow_faults,
     uow_outcomes,
+    uow_watching,
 )
 from .testing.fixtures import uow, uow_app, uow_isolation, uow_schema, uow_seed, uow_session, uow_worker_url
 from .testing.options import OPTIONS, Options, add_options
 from .testing.schema import SCHEMAS, Schemas
 from .testing.templates import TEMPLATES, Templates
 from .testing.treatment import declare_markers, real_commits_last
+from .testing.verdicts import judge as pytest_runtest_call
+from .testing.watching import WATCHING, Watching, add_watching_options, declare_watching_markers
 from .testing.worker_databases import WORKER_DATABASES, WorkerDatabases
 
 __all__ = [
@@ -31,13 +36,17 @@ __all__ = [
     "pytest_addoption",
     "pytest_collection_modifyitems",
     "pytest_configure",
+    "pytest_runtest_call",
+    "rehearse_retries",
     "uow",
     "uow_app",
+    "uow_faults",
     "uow_isolation",
     "uow_outcomes",
     "uow_schema",
     "uow_seed",
     "uow_session",
+    "uow_watching",
     "uow_worker_url",
 ]
 
@@ -45,6 +54,7 @@ __all__ = [
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the ini options."""
     add_options(parser)
+    add_watching_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -54,7 +64,9 @@ def pytest_configure(config: pytest.Config) -> None:
     databases = WorkerDatabases.of(config)
     config.stash[WORKER_DATABASES] = databases
     config.stash[TEMPLATES] = Templates(databases)
+    config.stash[WATCHING] = Watching.of(config)
     declare_markers(config)
+    declare_watching_markers(config)
     config.pluginmanager.register(AppEngines(), AppEngines.NAME)
 
 

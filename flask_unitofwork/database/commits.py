@@ -29,6 +29,7 @@ from .postgresql_outcome import Fate, TransactionMark, fate_of, mark_of, tells_f
 from .written import has_written
 
 __all__ = [
+    "INSTEAD_OF_COMMIT",
     "commit_watched",
     "forget_commits",
     "has_committed",
@@ -45,6 +46,9 @@ _IN_PROCESS: Final = frozenset({"sqlite"})
 
 # Where a connection has the unit's Connection that uses it, or has used it last.
 _USER: Final = "unitofwork_user"
+
+INSTEAD_OF_COMMIT: Final = "unitofwork_instead_of_commit"
+"""Where a connection has what raises, instead of its next COMMIT, what the driver would: a test makes that one fail."""
 
 _committed: Final[WeakSet[Connection]] = WeakSet()
 _unknown: Final[WeakSet[Connection]] = WeakSet()
@@ -81,7 +85,13 @@ def watch_commits(engine: Engine, name: str) -> None:
         name: the bind's name, for messages.
     """
     dialect = engine.dialect
-    send = dialect.do_commit
+    commit = dialect.do_commit
+
+    def send(proxied: PoolProxiedConnection) -> None:
+        fail: Callable[[PoolProxiedConnection], None] | None = proxied.info.pop(INSTEAD_OF_COMMIT, None)
+        if fail is not None:
+            fail(proxied)
+        commit(proxied)
 
     def do_commit(proxied: PoolProxiedConnection) -> None:
         connection = _unit_connection(proxied)

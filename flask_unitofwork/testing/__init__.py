@@ -4,16 +4,24 @@ from .assertions import AssertStatements, assert_max_statements, assert_statemen
 from .captured import CapturedHooks, captured_hooks
 from .current_test import current_test_session
 from .example import isolated_example
+from .fault import Fault
+from .faults import Faults, provoked_faults
 from .isolation import isolated
 from .lazy_loads import AssertNoLazyLoads, assert_no_lazy_loads
 from .outcomes import Ending, Outcomes
+from .rehearsal import Rehearsal, rehearsed_retries
+from .repeated import RepeatedStatementWarning
 
 __all__ = [
     "AssertNoLazyLoads",
     "AssertStatements",
     "CapturedHooks",
     "Ending",
+    "Fault",
+    "Faults",
     "Outcomes",
+    "Rehearsal",
+    "RepeatedStatementWarning",
     "assert_max_statements",
     "assert_no_lazy_loads",
     "assert_statements",
@@ -21,4 +29,6 @@ __all__ = [
     "current_test_session",
     "isolated",
     "isolated_example",
+    "provoked_faults",
+    "rehearsed_retries",
 ]

@@ -68,7 +68,7 @@ class Block(ABC):
 
     def begin_attempt(self, unit: Unit) -> None:
         """The block is the outermost of *unit*, which is about to do the work, for the first time or once more."""
-        unit.begin_attempt(self._attempt)
+        unit.begin_attempt(self._attempt, of=1 if self._repetition is None else self.options.attempts)
         if self._repetition is not None:
             self._repetition.unit = unit
 

@@ -169,6 +169,7 @@ class Transaction(Block):
         unit.route(bind)
         if self._outermost:
             unit.intend_as(intent)
+            unit.attempts = 1  # what follows is not what may run again
 
     def _begin_reading(self, unit: Unit) -> None:
         if unit.read_only:

@@ -57,6 +57,7 @@ class Unit:
         blocks: those that are open.
         reading: the ``read_only()`` blocks inside a transaction that may write.
         attempt: which run of the same work this is, from 1.
+        attempts: how many runs there may be, where the work in progress is such that it may run again.
         has_committed: something has been committed in this attempt, so that it must not be run again.
     """
 
@@ -86,7 +87,7 @@ class Unit:
         self.repeats = repeats
         self.outer = outer
         self.sender = sender
-        self.attempt = 1
+        self.attempt = self.attempts = 1
         self.has_committed = False
 
     def __repr__(self) -> str:
@@ -180,9 +181,9 @@ class Unit:
 
     # -- attempts ------------------------------------------------------------------------------------------------
 
-    def begin_attempt(self, number: int) -> None:
-        """The work begins, for the first time or once more."""
-        self.attempt = number
+    def begin_attempt(self, number: int, *, of: int = 1) -> None:
+        """The work begins, for the first time or once more; there may be so many runs *of* it."""
+        self.attempt, self.attempts = number, of
         self.has_committed = False
 
     def note_commit_inside(self) -> None:

@@ -1,5 +1,6 @@
 """The unit of work of each request: found, settled by the response, and closed at the end."""
 
+from .answered import request_answered
 from .dispatch import Dispatch
 from .exhaustion import answer_exhaustion
 from .holder import holder_here
@@ -31,5 +32,6 @@ __all__ = [
     "is_answer",
     "join_nested_contexts",
     "own_unit_here",
+    "request_answered",
     "unit_here",
 ]

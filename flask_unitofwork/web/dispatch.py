@@ -36,6 +36,7 @@ from werkzeug.wrappers import Response
 
 from ..exceptions import DoomedError, LostWriteError, UnknownCommitError
 from ..transaction import Unit
+from .answered import request_answered
 from .context import DISPATCHING, current_context, peek_state, request_context, state_of
 from .fitting import fitted, without_context
 from .policy import is_answer
@@ -228,7 +229,7 @@ class Dispatch:
                 if attempt.retry_state.attempt_number == 1:
                     raise first
                 repeatable.rewind()
-                unit.begin_attempt(attempt.retry_state.attempt_number)
+                unit.begin_attempt(attempt.retry_state.attempt_number, of=repeatable.attempts)
                 unit.intend_as(self._units.view_intent(self._app))
                 value = dispatch_request()
                 repetition.succeeded()
@@ -244,8 +245,7 @@ class Dispatch:
             return value
         response = self._app.make_response(value)
         self._settle(unit, response)
-        # What the view's decorators ask for is for the view; what comes after it may write.
-        unit.intend_as(self._units.method_intent(self._app))
+        self._end_view(unit)
         return response
 
     def _passed(self, error: BaseException) -> None:
@@ -254,12 +254,19 @@ class Dispatch:
             self._fail(error)
             unit = _unit_of_request()
             if unit is not None:
-                unit.intend_as(self._units.method_intent(self._app))
+                self._end_view(unit)
+
+    def _end_view(self, unit: Unit) -> None:
+        """What the view's decorators ask for is for the view; what comes after it may write, and is not run again."""
+        unit.intend_as(self._units.method_intent(self._app))
+        unit.attempts = 1
 
     def _settle(self, unit: Unit, response: Response) -> None:
         """Commit or roll back, as the policy says of *response*. Explicit units are left to the code."""
         if not self._units.commits_on_success(self._app):
             return
+        if request_answered.receivers:
+            request_answered.send(self._app, unit=unit, response=response)
         if not self._state.policy(response):
             unit.rollback(f"the commit policy refused the response, whose status is {response.status}")
             return

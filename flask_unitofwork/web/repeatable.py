@@ -42,6 +42,7 @@ class RepeatableRequest:
         attempts: how often its view may run.
 
     Attributes:
+        attempts: how often its view may run.
         repetition: the attempts; None until the view is about to run, and while nobody asks for another.
         running: the view is being run again.
 
@@ -60,6 +61,7 @@ class RepeatableRequest:
         self._position = 0
         self._at_stake: list[str] = []
         self._repeating = ExitStack()
+        self.attempts = attempts
         self.repetition = Repetition(attempts)
         self.running = False
 
@@ -73,8 +75,13 @@ class RepeatableRequest:
         self._session = copy.deepcopy(dict(current))
         self._session_marks = current.modified, current.accessed
         self._at_stake = unit.at_stake
-        unit.begin_attempt(1)
+        unit.begin_attempt(1, of=self.attempts)
         self._repeating.enter_context(repeat(unit))
+
+    @property
+    def only_the_view_has_worked(self) -> bool:
+        """Whether ``before_request`` functions have left nothing uncommitted, which would be lost with the first run."""
+        return not self._at_stake
 
     def may_run_again(self, unit: Unit | None, error: Exception) -> bool:
         """Whether the view, which failed with *error*, may be run again."""

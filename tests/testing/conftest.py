@@ -7,9 +7,9 @@ from typing import Final
 
 import pytest
 
-from tests.testing.shop import shop, sqlite_shop, treatment
+from tests.testing.shop import shop, shop_at, sqlite_shop, treatment
 
-__all__ = ["Project", "project", "shop", "sqlite_shop", "treatment"]
+__all__ = ["Project", "project", "shop", "shop_at", "sqlite_shop", "treatment"]
 
 pytest_plugins = ["pytester"]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import pytest
 from flask import Flask, render_template_string
 from flask.testing import FlaskClient
-from sqlalchemy import ForeignKey, String, func, select
+from sqlalchemy import Engine, ForeignKey, String, func, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, selectinload
 
 from flask_unitofwork import UnitOfWork
@@ -64,6 +64,11 @@ class Shop:
     def client(self) -> FlaskClient:
         return self.app.test_client()
 
+    @property
+    def uow_engine(self) -> Engine:
+        with self.app.app_context():
+            return self.uow.engine
+
     def place(self, *customers: str, lines: int = 2) -> None:
         with self.uow.scope(self.app) as session:
             for customer in customers:
@@ -107,6 +112,10 @@ def add_views(app: Flask, uow: UnitOfWork) -> None:
         return str(uow.session.scalar(select(func.count()).select_from(Order)))
 
 
+ShopAt = Callable[[str, str], Shop]
+"""Makes the shop at a URL, isolated or not."""
+
+
 @pytest.fixture(params=["isolated", "real"])
 def treatment(request: pytest.FixtureRequest) -> str:
     name: str = request.param
@@ -125,6 +134,12 @@ def sqlite_shop(sqlite_url: str, treatment: str) -> Iterator[Shop]:
     """The shop on SQLite, with and without isolation."""
     with made_shop(sqlite_url, "sqlite://", treatment) as made:
         yield made
+
+
+@pytest.fixture
+def shop_at() -> Iterator[ShopAt]:
+    with ExitStack() as end:
+        yield lambda url, treatment: end.enter_context(made_shop(url, "sqlite://", treatment))
 
 
 @contextmanager

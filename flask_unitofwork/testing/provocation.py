@@ -1,0 +1,236 @@
+"""Where faults are met: listeners that let an app's databases fail.
+
+Note: where a fault happens
+    Where the database's own would: a statement's while it is executed, a commit's where COMMIT is sent, a checkout's
+    where the pool gives out a connection. So SQLAlchemy wraps it, tells its listeners, and drops a connection that is
+    lost, and the unit of work does about it what it does in production. In an isolated test a commit releases a
+    savepoint, and that is what fails; a lost connection stays with the test, though the app is told that it is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from threading import local
+from typing import Any, Final, NoReturn
+
+from sqlalchemy import Connection, Engine, ExceptionContext, event, exc, orm
+from sqlalchemy.engine.interfaces import Dialect, ExecutionContext
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+
+from ..database.commits import INSTEAD_OF_COMMIT
+from ..database.statements import Effect, effect_of
+from ..session import Session, attachment_of
+from ..web import AppState
+from .driver_errors import fail, refuse
+from .fault import Fault, Moment
+
+__all__ = ["Provocation"]
+
+Take = Callable[[Moment, str, str | None], Fault | None]
+"""Gives the fault that happens now: to a commit, a flush, a statement or a checkout; on the database of that name; with
+the statement's text, if there is one."""
+
+
+_RELEASE: Final = "RELEASE SAVEPOINT"
+
+
+class _Here(local):
+    """What the thread in progress is doing."""
+
+    flushing = False
+    committing = False
+
+
+class Provocation:
+    """Lets an app's databases fail.
+
+    Args:
+        state: the app's.
+        take: gives the fault that happens now.
+    """
+
+    def __init__(self, state: AppState, take: Take) -> None:
+        self._state = state
+        self._take = take
+        self._here = _Here()
+        self._lost: BaseException | None = None
+
+    @contextmanager
+    def listening(self) -> Generator[None]:
+        """Provoke the faults while the block is open."""
+        with ExitStack() as end:
+
+            def listen(target: Any, name: str, listener: Any, **options: bool) -> None:
+                event.listen(target, name, listener, **options)
+                end.callback(event.remove, target, name, listener)
+
+            listen(Session, "before_flush", self._flush_begins)
+            listen(Session, "after_flush", self._flush_ended)
+            listen(Session, "before_commit", self._commit_begins)
+            listen(Session, "after_commit", self._commit_ended)
+            listen(Session, "after_soft_rollback", self._rolled_back)
+            listen(Session, "after_begin", self._connection_begun)
+            for name, engine in self._state.engines.items():
+                self._listen_to_engine(name, engine, listen)
+            yield
+
+    def _listen_to_engine(self, bind: str, engine: Engine, listen: Any) -> None:
+        def execute(
+            connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, _many: bool
+        ) -> tuple[str, Any]:
+            if context is not None:
+                self._statement(bind, connection, cursor, statement, context)
+            return statement, parameters
+
+        def commit(connection: Connection) -> None:
+            fault = self._take("commit", bind, None)
+            if fault is not None:
+                connection.info[INSTEAD_OF_COMMIT] = lambda proxied: self._fail_commit(fault, engine, proxied)
+
+        def checkout(_connection: object, _record: ConnectionPoolEntry, _proxied: object) -> None:
+            fault = self._take("checkout", bind, None)
+            if fault is not None:
+                raise self._refusal(fault, engine)
+
+        def prepare(connection: Connection, _xid: object) -> None:
+            fault = self._take("commit", bind, None)
+            if fault is not None:
+                self._fail_prepare(fault, connection)
+
+        listen(engine, "before_cursor_execute", execute, retval=True)
+        listen(engine, "commit", commit)
+        listen(engine, "prepare_twophase", prepare)
+        listen(engine, "checkout", checkout)
+        listen(engine, "handle_error", self._tell_of_loss, retval=True)
+
+    def _flush_begins(self, _session: object, _context: object, _instances: object) -> None:
+        self._here.flushing = True
+
+    def _flush_ended(self, _session: object, _context: object) -> None:
+        self._here.flushing = False
+
+    def _commit_begins(self, session: orm.Session) -> None:
+        self._here.committing = not session.in_nested_transaction()
+
+    def _commit_ended(self, _session: object) -> None:
+        self._here.committing = False
+
+    def _rolled_back(self, _session: object, _transaction: object) -> None:
+        self._here.flushing = self._here.committing = False
+
+    def _connection_begun(
+        self, session: orm.Session, transaction: orm.SessionTransaction, connection: Connection
+    ) -> None:
+        """In an isolated test no pool gives out a connection: this is where it would have."""
+        bind = self._name_of(connection.engine)
+        if transaction.nested or bind is None or not self._is_isolated or not self._is_ours(session):
+            return
+        fault = self._take("checkout", bind, None)
+        if fault is not None:
+            origin = self._refusal(fault, connection.engine)
+            raise _wrapped(origin, connection.dialect, is_disconnect=False) from origin
+
+    # -- failing -------------------------------------------------------------------------------------------------
+
+    def _statement(
+        self, bind: str, connection: Connection, cursor: Any, statement: str, context: ExecutionContext
+    ) -> None:
+        effect = effect_of(statement, context)
+        if effect in (Effect.CONTROL, Effect.SAVEPOINT):
+            if self._here.committing and statement.startswith(_RELEASE) and self._is_isolated:
+                self._release(bind, connection.engine, cursor, statement)
+            return
+        fault = self._take("flush", bind, statement) if self._here.flushing and effect is Effect.WRITE else None
+        fault = fault or self._take("statement", bind, statement)
+        if fault is not None:
+            self._fail(fault, connection.engine, cursor)
+
+    def _release(self, bind: str, engine: Engine, cursor: Any, statement: str) -> None:
+        """The commit of an isolated test: where it fails, a savepoint is to be undone that SQLAlchemy takes for gone."""
+        fault = self._take("commit", bind, None)
+        if fault is not None:
+            try:
+                self._fail(fault, engine, cursor)
+            finally:
+                cursor.execute(statement.replace(_RELEASE, "ROLLBACK TO SAVEPOINT", 1))
+
+    def _fail_commit(self, fault: Fault, engine: Engine, proxied: PoolProxiedConnection) -> None:
+        cursor = proxied.cursor()
+        try:
+            self._fail(fault, engine, cursor)
+        finally:
+            if proxied.is_valid:
+                cursor.close()
+
+    def _fail_prepare(self, fault: Fault, connection: Connection) -> NoReturn:
+        """The first of two phases fails; SQLAlchemy would not wrap what is raised there by a listener."""
+        proxied = connection.connection
+        try:
+            self._fail_commit(fault, connection.engine, proxied)
+        except connection.dialect.loaded_dbapi.Error as error:
+            origin: Any = error
+            lost = connection.dialect.is_disconnect(origin, proxied, None)
+            if lost:
+                connection.invalidate(error)
+            raise _wrapped(error, connection.dialect, is_disconnect=lost) from error
+        raise AssertionError("a fault fails")
+
+    def _fail(self, fault: Fault, engine: Engine, cursor: Any) -> NoReturn:
+        if isinstance(fault.what, Exception):
+            raise fault.what
+        name: Any = fault.what
+        try:
+            fail(name, engine.dialect, cursor, for_real=not self._is_isolated)
+        except Exception as error:
+            error.add_note(fault.note)
+            if name == "disconnect" and self._is_isolated:
+                self._lost = error
+            raise
+
+    def _refusal(self, fault: Fault, engine: Engine) -> Exception:
+        if isinstance(fault.what, Exception):
+            return fault.what
+        name: Any = fault.what
+        error = refuse(name, engine.dialect)
+        error.add_note(fault.note)
+        return error
+
+    def _tell_of_loss(self, failure: ExceptionContext) -> BaseException | None:
+        """The app is told that the connection is lost, and the test keeps it, with the transaction around the test."""
+        origin = failure.original_exception
+        if self._lost is None or origin is not self._lost:
+            return None
+        self._lost = None
+        failure.is_disconnect = False
+        return _wrapped(origin, failure.dialect, failure.statement, failure.parameters, is_disconnect=True)
+
+    # -- whose it is ---------------------------------------------------------------------------------------------
+
+    @property
+    def _is_isolated(self) -> bool:
+        return self._state.router.source is not self._state.engines
+
+    def _name_of(self, engine: Engine) -> str | None:
+        return next((name for name, one in self._state.engines.items() if one.pool is engine.pool), None)
+
+    def _is_ours(self, session: orm.Session) -> bool:
+        attachment = attachment_of(session) if isinstance(session, Session) else None
+        return attachment is not None and attachment.router is self._state.router
+
+
+def _wrapped(
+    origin: BaseException,
+    dialect: Dialect,
+    statement: str | None = None,
+    parameters: Any = None,
+    *,
+    is_disconnect: bool,
+) -> BaseException:
+    """What SQLAlchemy makes of *origin*, where it is the driver's."""
+    driver: Any = dialect.loaded_dbapi
+    error: Any = origin
+    wrapped = exc.DBAPIError.instance(
+        statement, parameters, error, driver.Error, connection_invalidated=is_disconnect, dialect=dialect
+    )
+    return wrapped if isinstance(error, driver.Error) else origin
