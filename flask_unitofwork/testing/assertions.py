@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from flask import Flask
@@ -11,6 +11,7 @@ from flask import Flask
 from ..exceptions import ConfigurationError
 from ..transaction import SentStatement
 from .apps import app_in_question
+from .expectation import Expectation
 from .statements import listed, recorder_for
 
 __all__ = ["AssertStatements", "assert_max_statements", "assert_statements"]
@@ -26,10 +27,9 @@ class AssertStatements(Protocol):
         ...
 
 
-@contextmanager
 def assert_statements(
     count: int, *, app: Flask | None = None, parameters: bool = False
-) -> Generator[Sequence[SentStatement]]:
+) -> Expectation[Sequence[SentStatement]]:
     """Fail unless the block sends exactly *count* statements to the app's databases.
 
     What reads or writes counts, whichever thread sends it; what begins or ends transactions and savepoints does not.
@@ -53,19 +53,12 @@ def assert_statements(
             with assert_statements(2):
                 client.get("/orders/7")
     """
-    __tracebackhide__ = True
-    _check_count(count, "assert_statements")
-    with recorder_for(app_in_question(app, "assert_statements")) as recorder:
-        yield recorder.statements
-    sent = recorder.statements
-    if len(sent) != count:
-        raise AssertionError(f"{_number(count)} expected, and {_sent(sent)}{listed(sent, parameters=parameters)}")
+    return _expect(count, app, "assert_statements", lambda sent: sent == count, parameters=parameters)
 
 
-@contextmanager
 def assert_max_statements(
     count: int, *, app: Flask | None = None, parameters: bool = False
-) -> Generator[Sequence[SentStatement]]:
+) -> Expectation[Sequence[SentStatement]]:
     """Fail if the block sends more than *count* statements. Everything else is as in :func:`assert_statements`.
 
     Example:
@@ -74,15 +67,25 @@ def assert_max_statements(
             with assert_max_statements(5):
                 client.get("/orders")
     """
-    __tracebackhide__ = True
-    _check_count(count, "assert_max_statements")
-    with recorder_for(app_in_question(app, "assert_max_statements")) as recorder:
-        yield recorder.statements
-    sent = recorder.statements
-    if len(sent) > count:
-        raise AssertionError(
-            f"At most {_number(count)} expected, and {_sent(sent)}{listed(sent, parameters=parameters)}"
-        )
+    return _expect(count, app, "assert_max_statements", lambda sent: sent <= count, parameters=parameters)
+
+
+def _expect(
+    count: int, app: Flask | None, asking: str, holds: Callable[[int], bool], *, parameters: bool
+) -> Expectation[Sequence[SentStatement]]:
+    _check_count(count, asking)
+    recorder = recorder_for(app_in_question(app, asking))
+
+    def check() -> None:
+        __tracebackhide__ = True
+        sent = recorder.statements
+        if not holds(len(sent)):
+            most = "" if asking == "assert_statements" else "At most "
+            raise AssertionError(
+                f"{most}{_number(count)} expected, and {_sent(sent)}{listed(sent, parameters=parameters)}"
+            )
+
+    return Expectation(recorder, recorder.statements, check)
 
 
 def _check_count(count: object, asking: str) -> None:

@@ -12,6 +12,7 @@ from ..exceptions import ConfigurationError
 from ..transaction import place_here
 from .apps import app_in_question, state_of_app
 from .driver_errors import CHECKOUT_FAULTS, FAULTS, KNOWN_DIALECTS, CheckoutFault, FaultName
+from .expectation import Expectation
 from .fault import Fault, Moment
 from .provocation import Provocation
 
@@ -133,8 +134,7 @@ class Faults:
         return None
 
 
-@contextmanager
-def provoked_faults(*, app: Flask | None = None) -> Generator[Faults]:
+def provoked_faults(*, app: Flask | None = None) -> Expectation[Faults]:
     """Let a block of code meet faults, which it asks for.
 
     Args:
@@ -150,8 +150,5 @@ def provoked_faults(*, app: Flask | None = None) -> Generator[Faults]:
                 faults.commit("serialization_failure")
                 assert client.post("/transfers", json=transfer).status_code == 201
     """
-    __tracebackhide__ = True
     faults = Faults(app_in_question(app, "provoked_faults"))
-    with faults.listening():
-        yield faults
-    faults.assert_used()
+    return Expectation(faults.listening(), faults, faults.assert_used)

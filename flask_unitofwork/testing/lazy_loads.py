@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from flask import Flask
 
 from .apps import app_in_question
+from .expectation import Expectation
 from .statements import listed, recorder_for
 
 __all__ = ["AssertNoLazyLoads", "assert_no_lazy_loads"]
@@ -22,8 +22,7 @@ class AssertNoLazyLoads(Protocol):
         ...
 
 
-@contextmanager
-def assert_no_lazy_loads(*, app: Flask | None = None, parameters: bool = False) -> Generator[None]:
+def assert_no_lazy_loads(*, app: Flask | None = None, parameters: bool = False) -> Expectation[None]:
     """Fail if the block reads an attribute that SQLAlchemy then has to load.
 
     That is a relationship, or a column that was deferred or has expired. The arguments are those of :func:`assert_statements`.
@@ -37,14 +36,17 @@ def assert_no_lazy_loads(*, app: Flask | None = None, parameters: bool = False) 
             with assert_no_lazy_loads():
                 client.get("/orders")
     """
-    __tracebackhide__ = True
-    with recorder_for(app_in_question(app, "assert_no_lazy_loads")) as recorder:
-        yield
-    loads = [statement for statement in recorder.statements if statement.attribute is not None]
-    if loads:
+    recorder = recorder_for(app_in_question(app, "assert_no_lazy_loads"))
+
+    def check() -> None:
+        __tracebackhide__ = True
+        loads = [statement for statement in recorder.statements if statement.attribute is not None]
         one = len(loads) == 1
-        raise AssertionError(
-            f"{'1 attribute was' if one else f'{len(loads)} attributes were'} loaded only when code read"
-            f" {'it' if one else 'them'}. Load with the query: options(selectinload(…)) for a relationship,"
-            f" options(undefer(…)) for a column.\n{listed(loads, parameters=parameters)}"
-        )
+        if loads:
+            raise AssertionError(
+                f"{'1 attribute was' if one else f'{len(loads)} attributes were'} loaded only when code read"
+                f" {'it' if one else 'them'}. Load with the query: options(selectinload(…)) for a relationship,"
+                f" options(undefer(…)) for a column.\n{listed(loads, parameters=parameters)}"
+            )
+
+    return Expectation(recorder, None, check)

@@ -26,6 +26,7 @@ from ..web.context import current_context, peek_state
 from .apps import app_in_question, state_of_app
 from .driver_errors import KNOWN_DIALECTS
 from .effects import Answer, Effects, differences
+from .expectation import Expectation
 from .fault import Fault, Moment
 from .provocation import Provocation
 from .statements import recorder_for
@@ -171,8 +172,7 @@ class Rehearsal:
         return Effects(writes, [hook.name for hook in unit.hooks.after_commit], run.answer, run.keys)
 
 
-@contextmanager
-def rehearsed_retries(*, app: Flask | None = None) -> Generator[Rehearsal]:
+def rehearsed_retries(*, app: Flask | None = None) -> Expectation[Rehearsal]:
     """Run what may be run again twice, as long as the block is open, and compare what both runs did.
 
     Args:
@@ -188,11 +188,8 @@ def rehearsed_retries(*, app: Flask | None = None) -> Generator[Rehearsal]:
                 client.post("/transfers", json=transfer)
             assert rehearsal.rehearsed == ["POST /transfers"]
     """
-    __tracebackhide__ = True
     rehearsal = Rehearsal(app_in_question(app, "rehearsed_retries"))
-    with rehearsal.listening():
-        yield rehearsal
-    rehearsal.assert_same()
+    return Expectation(rehearsal.listening(), rehearsal, rehearsal.assert_same)
 
 
 def _runs_again(unit: Unit) -> bool:

@@ -24,7 +24,16 @@ def judge_after(request: pytest.FixtureRequest, verdict: Callable[[], None]) -> 
 @pytest.hookimpl(wrapper=True)
 def judge(item: pytest.Item) -> Generator[None]:
     """Run the test, and the verdicts after it."""
-    __tracebackhide__ = True
     yield
     for verdict in item.stash.get(_VERDICTS, []):
+        problem = _problem(verdict)
+        if problem is not None:
+            pytest.fail(problem, pytrace=False)  # no line of the test's is where it failed
+
+
+def _problem(verdict: Callable[[], None]) -> str | None:
+    try:
         verdict()
+    except AssertionError as error:
+        return str(error)
+    return None
