@@ -54,7 +54,8 @@ class Provocation:
         self._state = state
         self._take = take
         self._here = _Here()
-        self._lost: BaseException | None = None
+        self._provoked: BaseException | None = None
+        self._loses = False
 
     @contextmanager
     def listening(self) -> Generator[None]:
@@ -184,8 +185,8 @@ class Provocation:
             fail(name, engine.dialect, cursor, for_real=not self._is_isolated)
         except Exception as error:
             error.add_note(fault.note)
-            if name == "disconnect" and self._is_isolated:
-                self._lost = error
+            if self._is_isolated:
+                self._provoked, self._loses = error, name == "disconnect"
             raise
 
     def _refusal(self, fault: Fault, engine: Engine) -> Exception:
@@ -199,11 +200,11 @@ class Provocation:
     def _tell_of_loss(self, failure: ExceptionContext) -> BaseException | None:
         """The app is told that the connection is lost, and the test keeps it, with the transaction around the test."""
         origin = failure.original_exception
-        if self._lost is None or origin is not self._lost:
+        if self._provoked is None or origin is not self._provoked:
             return None
-        self._lost = None
+        self._provoked, lost = None, self._loses or failure.is_disconnect
         failure.is_disconnect = False
-        return _wrapped(origin, failure.dialect, failure.statement, failure.parameters, is_disconnect=True)
+        return _wrapped(origin, failure.dialect, failure.statement, failure.parameters, is_disconnect=lost)
 
     # -- whose it is ---------------------------------------------------------------------------------------------
 
