@@ -18,13 +18,24 @@ from .exceptions import (
 from .extension import UnitOfWork
 from .models import KeysetPagination, Pagination, Query, UnorderedPaginationWarning
 from .session import BindChooser, ExecuteChooser, IdentityChooser, Session, ShardChooser, ShardedSession
-from .states import Absent, AttributeChange, Cascade, Inspection, ObjectState
+from .states import (
+    Absent,
+    Action,
+    AttributeChange,
+    Cascade,
+    Inspection,
+    ObjectState,
+    PendingChange,
+    PendingChanges,
+    Unloaded,
+)
 from .transaction import HeldConnectionWarning, State, Unit, unit_committed, unit_retried, unit_rolled_back
 from .web import AbandonedStreamWarning, CommitPolicy
 
 __all__ = [
     "AbandonedStreamWarning",
     "Absent",
+    "Action",
     "AlreadyInitializedError",
     "AttributeChange",
     "BindChooser",
@@ -45,6 +56,8 @@ __all__ = [
     "OutsideScopeError",
     "Pagination",
     "PaginationError",
+    "PendingChange",
+    "PendingChanges",
     "Query",
     "ReadOnlyError",
     "Session",
@@ -57,6 +70,7 @@ __all__ = [
     "UnitOfWorkError",
     "UnknownBindError",
     "UnknownCommitError",
+    "Unloaded",
     "UnorderedPaginationWarning",
     "unit_committed",
     "unit_retried",

@@ -18,7 +18,7 @@ from .database.schema import create_all, drop_all
 from .exceptions import AlreadyInitializedError, ConfigurationError, DemarcationError
 from .models import ModelMethods, mapped_classes
 from .session import Router, Session, session_factory
-from .states import Inspection, inspect_object
+from .states import Inspection, PendingChanges, inspect_object, pending_changes
 from .transaction import (
     Durable,
     Hook,
@@ -169,6 +169,24 @@ class UnitOfWork(ModelMethods):
                 app.logger.info("saving %r", uow.inspect(order))  # saving <Order (7,): persistent, changed status>
         """
         return inspect_object(obj)
+
+    def pending_changes(self) -> PendingChanges:
+        """Tell what the next flush of the current session would do, in its order.
+
+        Nothing is flushed, loaded or changed. What listeners of the flush add is not foretold, and neither are the values
+        of defaults, ``onupdate`` and version counters. Where the flush would have to load something first, the result
+        says what (`PendingChanges.unloaded`).
+
+        Raises:
+            OutsideScopeError: there is no request, app context or ``scope()`` block here.
+
+        Example:
+            ::
+
+                app.logger.info("%r", uow.pending_changes())  # <PendingChanges: <update order (7,): status>>
+        """
+        unit = self._units.current()
+        return pending_changes(unit.session) if unit.has_session else PendingChanges()
 
     # -- demarcation ---------------------------------------------------------------------------------------------
 

@@ -20,13 +20,24 @@ order_label = Table(
 )
 
 
+class Address(Base):
+    """One customer's, and of no use to anybody else."""
+
+    __tablename__ = "address"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    town: Mapped[str | None] = mapped_column(String(50))
+
+
 class Customer(Base):
-    """Its orders are left behind when it goes: their customer becomes NULL."""
+    """Its orders are left behind when it goes: their customer becomes NULL. Its address goes with it."""
 
     __tablename__ = "customer"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(50))
+    address_id: Mapped[int | None] = mapped_column(ForeignKey("address.id"))
+    address: Mapped[Address | None] = relationship(cascade="all, delete-orphan", single_parent=True)
     orders: Mapped[list[Order]] = relationship(back_populates="customer")
 
 
@@ -51,6 +62,14 @@ class Line(Base):
     order_id: Mapped[int] = mapped_column(ForeignKey("order.id"))
     quantity: Mapped[int] = mapped_column(default=1)
     order: Mapped[Order] = relationship(back_populates="lines")
+    remarks: Mapped[list[Remark]] = relationship(cascade="all, delete-orphan")
+
+
+class Remark(Base):
+    __tablename__ = "remark"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    line_id: Mapped[int | None] = mapped_column(ForeignKey("line.id"))
 
 
 class Label(Base):
