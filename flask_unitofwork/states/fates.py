@@ -67,9 +67,11 @@ class Fates(dict[State, Fate]):
         orphans = Orphans()
         for obj in [*session.new, *session.dirty]:
             state: State = inspect(obj)
-            orphaned = state in orphans
-            if not (orphaned and not state.has_identity and is_forgotten(state)):
-                self.register(state, deleted=orphaned and state.has_identity)
+            lost = orphans.lost_by(state)
+            if lost is not None and state.has_identity:
+                self.register(state, deleted=True, relationship=lost)
+            elif lost is None or not is_forgotten(state):
+                self.register(state)
         for obj in session.deleted:
             self.register(inspect(obj), deleted=True)
         while self._follow_all():

@@ -19,17 +19,21 @@ class Orphans:
     def __init__(self) -> None:
         self._needed: dict[Mapper[Any], list[Relationship]] = {}
 
-    def __contains__(self, state: State) -> bool:
-        """Whether *state* lives only with a parent ("delete-orphan") and has none."""
+    def lost_by(self, state: State) -> Relationship | None:
+        """The relationship without which *state* does not live ("delete-orphan"), and in which it is not.
+
+        None for what is no orphan.
+        """
         if state.mapper not in self._needed:
             self._needed[state.mapper] = list(_parents(state.mapper))
-        parented = [
-            has_parent(one.parent.class_, state.obj(), one.key, optimistic=state.has_identity)
-            for one in self._needed[state.mapper]
+        needed = self._needed[state.mapper]
+        lost = [
+            one
+            for one in needed
+            if not has_parent(one.parent.class_, state.obj(), one.key, optimistic=state.has_identity)
         ]
-        if not parented:
-            return False
-        return not any(parented) if state.mapper.legacy_is_orphan else not all(parented)
+        enough = len(needed) if state.mapper.legacy_is_orphan else 1
+        return lost[0] if lost and len(lost) >= enough else None
 
 
 def is_forgotten(state: State) -> bool:

@@ -147,11 +147,12 @@ class References:
                 gone += self._associations(relationship, state, found.deleted)
         assert isinstance(relationship.secondary, Table)
         table, name = table_name(relationship.secondary), name_of(relationship)
+        keys = [column.key for column in relationship.secondary.columns]
         for row in gone:
-            columns = tuple(AttributeChange(key, value, Absent.NOT_SET) for key, value in row.items())
+            columns = tuple(AttributeChange(key, row[key], Absent.NOT_SET) for key in keys if key in row)
             yield PendingChange(Action.DELETE, table, None, None, columns, name)
         for row in new:
-            columns = tuple(AttributeChange(key, Absent.NOT_SET, value) for key, value in row.items())
+            columns = tuple(AttributeChange(key, Absent.NOT_SET, row[key]) for key in keys if key in row)
             yield PendingChange(Action.INSERT, table, None, None, columns, name)
 
     def _associations(

@@ -15,6 +15,11 @@ from tests.states.shop import Base
 
 
 @pytest.fixture
+def uow_isolation() -> None:
+    """Nothing has to be rolled back: each test has a database of its own."""
+
+
+@pytest.fixture
 def uow(database_url: str) -> Iterator[UnitOfWork]:
     """A unit of work in progress on each database in turn, with the shop's tables."""
     flask = Flask("shop")

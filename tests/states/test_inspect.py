@@ -22,7 +22,7 @@ def test_an_object_in_no_session_is_transient(uow: UnitOfWork) -> None:
     seen = uow.inspect(Customer(name="Ada"))
     assert (seen.state, seen.session, seen.identity_key) == (ObjectState.TRANSIENT, None, None)
     assert [(change.name, change.old, change.new) for change in seen.changes] == [("name", Absent.NOT_SET, "Ada")]
-    assert seen.unloaded == ("id", "orders")
+    assert seen.unloaded == ("address", "address_id", "id", "orders")
 
 
 def test_an_added_object_is_pending_then_persistent_then_deleted_then_detached(
@@ -137,12 +137,12 @@ class TestCascades:
 
 def test_the_text_of_a_record_shows_names_and_keys_and_no_other_values(uow: UnitOfWork, session: Session) -> None:
     session.add(ada := Customer(name="secret", orders=[order := Order(note="secret")]))
-    assert repr(uow.inspect(ada)) == "<Customer: pending, changed name orders, unloaded id>"
+    assert repr(uow.inspect(ada)) == "<Customer: pending, changed name orders, unloaded address address_id id>"
     assert repr(uow.inspect(ada).changes) == "(<AttributeChange name>, <AttributeChange orders>)"
     assert repr(uow.inspect(order).cascades) == "(<Cascade Customer.orders>,)"
     session.flush()
     session.expire(ada, ["name"])
-    assert repr(uow.inspect(ada)) == f"<Customer ({ada.id},): persistent, expired name>"
+    assert repr(uow.inspect(ada)) == f"<Customer ({ada.id},): persistent, expired name, unloaded address address_id>"
     assert repr(Absent.NOT_LOADED) == "<not loaded>"
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import Column, ForeignKey, Table, create_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, backref, mapped_column, relationship
 
 from flask_unitofwork import Absent, Action, OutsideScopeError, Session, UnitOfWork
@@ -25,7 +25,6 @@ from tests.states.shop import (
     Parcel,
     Remark,
     Shelf,
-    order_label,
 )
 
 
@@ -145,7 +144,7 @@ def test_association_rows_are_told_once_from_whichever_side_they_are_made(
     assert [(row.action, row.obj, [(one.name, one.old, one.new) for one in row.attributes]) for row in rows] == [
         (Action.DELETE, None, [("order_id", 1, Absent.NOT_SET), ("label_id", 1, Absent.NOT_SET)]),
         (Action.INSERT, None, [("order_id", Absent.NOT_SET, 1), ("label_id", Absent.NOT_SET, 3)]),
-    ] or [row.action for row in rows] == [Action.INSERT, Action.DELETE]
+    ]
     assert len([one for one in told(uow) if "order_label" in one]) == 2
 
 
@@ -212,12 +211,12 @@ def test_what_the_flush_would_have_to_load_is_named(uow: UnitOfWork, session: Se
     assert [row.action for row in written] == ["update", "delete", "delete"], "the order was found there"
 
 
-def test_an_order_that_was_taken_from_a_parent_in_no_session_is_dropped_by_the_flush(
+def test_a_line_that_was_taken_from_a_parent_in_no_session_is_dropped_by_the_flush(
     uow: UnitOfWork, session: Session
 ) -> None:
-    parent = Order(lines=[line := Line()])
-    session.add(line)
-    session.expunge(parent)
+    session.add(line := Line())
+    parent = Order(lines=[line])
+    assert parent not in session
     parent.lines.remove(line)
     assert line in session.new
     assert told(uow) == []
@@ -246,9 +245,8 @@ class TestTelling:
         assert "id" in uow.inspect(order.lines[0]).expired
 
     def test_makes_no_session_where_there_is_none(self, uow: UnitOfWork) -> None:
-        with uow.scope():
-            assert list(uow.pending_changes()) == []
-            assert not uow.current.has_session
+        assert list(uow.pending_changes()) == []
+        assert not uow.current.has_session
 
     def test_begins_no_transaction(self, uow: UnitOfWork, order: Order, session: Session) -> None:
         session.rollback()
@@ -281,41 +279,64 @@ def test_changes_can_be_counted_sliced_and_sorted_by_kind(uow: UnitOfWork, sessi
     assert changes[:2] == (changes[0], changes[1])
 
 
-def test_the_association_table_is_the_one_of_the_models() -> None:
-    assert {column.name for column in order_label.columns} == {"order_id", "label_id"}
+class Library(DeclarativeBase):
+    """What the shop has not: a backref, and rows that the database deletes."""
 
 
-class TestOneWayMappings:
-    """What the shop has not: a backref, deletions that the database does, an explicit schema."""
+class Author(Library):
+    __tablename__ = "author"
 
-    class Base(DeclarativeBase):
-        pass
+    id: Mapped[int] = mapped_column(primary_key=True)
+    books: Mapped[list[Book]] = relationship(
+        backref=backref("author"), cascade="all, delete-orphan", passive_deletes=True
+    )
 
-    class Author(Base):
-        __tablename__ = "author"
 
-        id: Mapped[int] = mapped_column(primary_key=True)
-        books: Mapped[list[TestOneWayMappings.Book]] = relationship(
-            backref=backref("author"), cascade="all, delete-orphan", passive_deletes=True
-        )
+class Book(Library):
+    __tablename__ = "book"
 
-    class Book(Base):
-        __tablename__ = "book"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    author_id: Mapped[int | None] = mapped_column(ForeignKey("author.id", ondelete="CASCADE"))
+    readers: Mapped[list[Reader]] = relationship(secondary="loan", backref=backref("books"))
 
-        id: Mapped[int] = mapped_column(primary_key=True)
-        title: Mapped[str] = mapped_column(String(20), default="untitled")
-        author_id: Mapped[int | None] = mapped_column(ForeignKey("author.id", ondelete="CASCADE"))
 
-    def test_a_collection_that_the_database_deletes_is_not_loaded(self, sqlite_url: str) -> None:
-        from sqlalchemy import create_engine
+class Reader(Library):
+    __tablename__ = "reader"
 
-        engine = create_engine(sqlite_url)
-        self.Base.metadata.create_all(engine)
-        with Session(engine) as session:
-            session.add(author := self.Author(books=[self.Book()]))
-            session.commit()
-            session.delete(author)
-            changes = pending_changes(session)
-            assert repr(changes) == "<PendingChanges: <delete author (1,)>>"
-            assert is_as_foretold(written_by_flush(session, engine), foretold(changes), ordered=True)
-        engine.dispose()
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+Table(
+    "loan",
+    Library.metadata,
+    Column("book_id", ForeignKey("book.id"), primary_key=True),
+    Column("reader_id", ForeignKey("reader.id"), primary_key=True),
+)
+
+
+@pytest.fixture
+def library(sqlite_url: str) -> Iterator[Session]:
+    engine = create_engine(sqlite_url)
+    Library.metadata.create_all(engine)
+    with Session(engine) as session:
+        yield session
+    engine.dispose()
+
+
+def test_a_collection_that_the_database_deletes_is_not_loaded(library: Session) -> None:
+    library.add(author := Author(id=1, books=[Book()]))
+    library.commit()
+    library.delete(author)
+    assert repr(pending_changes(library)) == "<PendingChanges: <delete author (1,)>>"
+    rows = written_by_flush(library, library.get_bind().engine)
+    assert [(row.action, row.table) for row in rows] == [("delete", "author")]
+
+
+def test_an_association_with_a_backref_is_told_once(library: Session) -> None:
+    library.add(Book(id=1, readers=[Reader(id=1)]))
+    assert repr(pending_changes(library)) == (
+        "<PendingChanges: <insert book (1,): id>, <insert reader (1,): id>,"
+        " <insert loan: book_id reader_id, by Book.readers>>"
+    )
+    rows = written_by_flush(library, library.get_bind().engine)
+    assert [row.table for row in rows] == ["book", "reader", "loan"]
