@@ -49,6 +49,7 @@ class Transaction(Block):
         self._succeeds = succeeds
         self._unit: Unit | None = None
         self._outermost = False
+        self._apart = False
         self._savepoint: SessionTransaction | None = None
         self._reading: SessionTransaction | None = None
         self._open: OpenBlock | None = None
@@ -92,6 +93,7 @@ class Transaction(Block):
             self._check_beginning(unit)
         if self.options.bind is not None:
             session.flush()  # what was added before the block does not belong where the block says
+        self._apart = self._reads_apart(unit)
         self._before = intent, unit.route(self.options.bind)
         self._savepoint = unit.savepoint
         try:
@@ -108,6 +110,19 @@ class Transaction(Block):
         if self.options.read_only is False:
             unit.expect_writes()
         return session
+
+    def _reads_apart(self, unit: Unit) -> bool:
+        """Whether the block, though a part of *unit*, is a transaction by itself: it only reads, and none has begun yet.
+
+        Then the database refuses writes in all of it, nobody waits for a turn to write, and reads are in autocommit again
+        afterwards.
+        """
+        return (
+            bool(self.options.read_only)
+            and not (self._outermost or unit.blocks or unit.read_only)
+            and unit.intent.reads_in_autocommit
+            and not unit.session.in_transaction()
+        )
 
     def _check_beginning(self, unit: Unit) -> None:
         """The block is to begin a transaction, though SQLAlchemy's session may have begun one by itself."""
@@ -143,6 +158,8 @@ class Transaction(Block):
         """The part of the work that is the block's own ends; it may fail now."""
         if self._reading is not None:
             self._end_reading(unit, exc)
+        elif self._apart and exc is None:
+            unit.session.flush()  # what was added in the block is refused, rather than written after it
         elif self.options.bind is not None and exc is None:
             unit.session.flush()  # what was added in the block belongs where the block says
 
@@ -167,14 +184,16 @@ class Transaction(Block):
         assert self._before is not None
         intent, bind = self._before
         unit.route(bind)
-        if self._outermost:
+        if self._apart:
+            unit.give_back()
+        if self._outermost or self._apart:
             unit.intend_as(intent)
             unit.attempts = 1  # what follows is not what may run again
 
     def _begin_reading(self, unit: Unit) -> None:
         if unit.read_only:
             return
-        if self._outermost and not unit.connections:
+        if self._apart or (self._outermost and not unit.connections):
             unit.intend(writes=False, read_only=True, reads_in_autocommit=False)
             return
         savepoint = unit.session.begin_nested()

@@ -113,9 +113,14 @@ class HeldSession:
     def connections_given_back(self) -> None:
         self.ended()
 
-    def _end_rest(self) -> None:
-        if self.session is not None and self._attachment is not None and self._attachment.resting:
+    def give_back(self) -> None:
+        """Give back what the session has only read with."""
+        if self.session is not None and self._attachment is not None:
             give_back(self.session, self._attachment)
+
+    def _end_rest(self) -> None:
+        if self._attachment is not None and self._attachment.resting:
+            self.give_back()
 
     def read_mode_ends(self) -> None:
         """From the next statement on there is a transaction; when it is over, it is as `intent` says again."""

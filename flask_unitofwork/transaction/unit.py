@@ -161,6 +161,10 @@ class Unit:
         """Those of the transaction in progress."""
         return self._held.connections
 
+    def give_back(self) -> None:
+        """Give back the connections that it has only read with."""
+        self._held.give_back()
+
     def close(self) -> None:
         """Give everything back. What is not committed is rolled back."""
         self._because = "its scope ended, and nobody had committed it"
