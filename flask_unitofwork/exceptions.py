@@ -14,6 +14,7 @@ line to write instead::
      ├── UnknownCommitError          a commit whose answer was lost: nobody knows its outcome
      ├── ReadOnlyError               a write where only reads are allowed
      ├── LostWriteError              a success that would discard work
+     ├── IsolationError              what an isolated test cannot do, or could not be rolled back after
      └── PaginationError             a page, size or bookmark that cannot be served
 """
 
@@ -24,6 +25,7 @@ __all__ = [
     "ConfigurationError",
     "DemarcationError",
     "DoomedError",
+    "IsolationError",
     "LostWriteError",
     "NotInitializedError",
     "OutsideScopeError",
@@ -89,6 +91,13 @@ class LostWriteError(UnitOfWorkError):
     """A successful response would have discarded work that nobody committed.
 
     Raised in debug and testing; in production the same message is logged.
+    """
+
+
+class IsolationError(UnitOfWorkError):
+    """An isolated test did what it cannot be rolled back after, or what has no place in one.
+
+    Raised in tests only. Most tests that meet it are to be marked with ``uow_real_commits``.
     """
 
 

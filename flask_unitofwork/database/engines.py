@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final, NoReturn, TypeVar
 
 from sqlalchemy import Engine
+from sqlalchemy.pool import Pool
 
 from ..config import DatabaseSettings, Settings
 from ..exceptions import ConfigurationError, UnknownBindError
@@ -64,6 +66,7 @@ class Engines(Mapping[str, Engine]):
             if settings.two_phase:
                 check_two_phase(database)
         self._engines: dict[str, Engine] = {}
+        self._own_pools: Mapping[Engine, Pool] | None = None
         for name, database in settings.databases.items():
             plan = EnginePlan.of(database, settings, application_name=application_name)
             self._engines[name] = _BUILDERS.get(plan.url.get_backend_name(), _build)(plan)
@@ -105,6 +108,37 @@ class Engines(Mapping[str, Engine]):
         """
         for engine in self._engines.values():
             engine.dispose()
+
+    @property
+    def has_other_pools(self) -> bool:
+        """Whether the engines take their connections from elsewhere than from their own pools."""
+        return self._own_pools is not None
+
+    @contextmanager
+    def with_other_pools(self, pool_for: Callable[[str, Engine], Pool]) -> Generator[None]:
+        """In the block, let engines take their connections from other pools than their own, as isolated tests do.
+
+        Whoever has an engine already is served by the other pool, too.
+
+        Args:
+            pool_for: gives the other pool, by an engine and its name.
+        """
+        own = {engine: engine.pool for engine in self._engines.values()}
+        other: dict[Engine, Pool] = {}
+        self._own_pools = own
+        try:
+            for name, engine in self._engines.items():
+                other[engine] = engine.pool = pool_for(name, engine)
+            yield
+        finally:
+            self._own_pools = None
+            for engine, pool in own.items():
+                was_disposed = engine in other and engine.pool is not other[engine]
+                engine.pool.dispose()
+                engine.pool = pool
+                if was_disposed:
+                    # Somebody has closed all of the engine's connections, and these are among them.
+                    engine.dispose()
 
     def _unknown(self, name: str) -> NoReturn:
         known = ", ".join(map(repr, self._engines))

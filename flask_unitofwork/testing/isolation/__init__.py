@@ -1,0 +1,5 @@
+"""Tests that leave nothing behind: everything a test writes is rolled back when it ends."""
+
+from .block import isolated
+
+__all__ = ["isolated"]

@@ -1,0 +1,61 @@
+"""The block in which the databases of an app are as they were before it, when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+
+from flask import Flask
+from sqlalchemy import Engine
+from sqlalchemy.pool import Pool
+
+from ...exceptions import IsolationError, NotInitializedError
+from ...web import APP_STATE, AppState
+from .connections import borrowed
+from .pools import check_driver, pool_like
+
+__all__ = ["isolated"]
+
+
+@contextmanager
+def isolated(app: Flask) -> Generator[None]:
+    """Roll back, at the end of the block, whatever was written in it to the app's databases.
+
+    Sessions, and whoever uses the app's engines, share a connection for each database meanwhile.
+
+    Args:
+        app: an app with a UnitOfWork.
+
+    Raises:
+        NotInitializedError: it has none.
+        IsolationError: it is isolated already, or has a database whose driver cannot be shared. In the block: what was
+            done cannot be rolled back.
+
+    Example:
+        ::
+
+            with isolated(app):
+                app.test_client().post("/orders", json=order)
+    """
+    state: AppState | None = app.extensions.get(APP_STATE)
+    if state is None:
+        raise NotInitializedError(
+            f"The app {app.import_name!r} has no UnitOfWork, so there is nothing to isolate. Write uow.init_app(app)."
+        )
+    if state.engines.has_other_pools:
+        raise IsolationError(
+            f"The app {app.import_name!r} is isolated already, and a test in a test would be rolled back with it. Leave"
+            " the inner isolated(app) out: the pytest plugin isolates each test that uses the app. For a part of a test"
+            " that is rolled back alone, write: with uow.scope(app): uow.doom(…)"
+        )
+    for name, engine in state.engines.items():
+        check_driver(name, engine)
+    with ExitStack() as end:
+
+        def pool_for(name: str, engine: Engine) -> Pool:
+            pool = engine.pool
+            shared, database = end.enter_context(borrowed(state.settings.databases[name], engine))
+            return pool_like(pool, engine, shared, database)
+
+        end.enter_context(state.engines.with_other_pools(pool_for))
+        yield

@@ -1,0 +1,99 @@
+"""The driver's connection that a test has for itself, in a transaction that is never committed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.pool import Pool, PoolProxiedConnection
+
+from ...exceptions import IsolationError
+from .database import Database
+
+__all__ = ["HeldConnection"]
+
+
+class HeldConnection:
+    """A connection of a pool's, from its first use to the end of the test.
+
+    Args:
+        pool: where it comes from.
+        database: what kind it is.
+
+    Attributes:
+        problem: why it cannot be used any more; None as long as it can.
+        is_over: the test is over.
+    """
+
+    def __init__(self, pool: Pool, database: Database) -> None:
+        self._pool = pool
+        self._database = database
+        self._proxied: PoolProxiedConnection | None = None
+        self.problem: str | None = None
+        self.is_over = False
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it was used."""
+        return self._proxied is not None
+
+    @property
+    def driver(self) -> Any:
+        """The driver's connection. `connect` comes first."""
+        assert self._proxied is not None
+        return self._proxied.dbapi_connection
+
+    def connect(self, savepoint: str | None) -> None:
+        """Begin, with *savepoint* as the first."""
+        proxied = self._pool.connect()
+        try:
+            self._database.begin(proxied.dbapi_connection, savepoint)
+        except BaseException:
+            proxied.invalidate()
+            raise
+        self._proxied = proxied
+
+    def end(self) -> None:
+        """Roll everything back, and give the connection back to its pool."""
+        self.is_over = True
+        proxied, self._proxied = self._proxied, None
+        if proxied is None:
+            return
+        try:
+            self._database.end(proxied.dbapi_connection)
+        except Exception as error:  # noqa: BLE001  it is lost, and what was in it is rolled back with it
+            proxied.invalidate(error)
+        else:
+            proxied.close()
+
+    def send(self, statements: str) -> None:
+        """Send one or more statements that have no parameters and return nothing."""
+        self._database.send(self.driver, statements)
+
+    def check(self) -> None:
+        """Refuse to go on where nothing good can come of it.
+
+        Raises:
+            IsolationError: the test is over, or its transaction is.
+        """
+        if self.is_over:
+            raise IsolationError(
+                "A connection of an isolated test was used after the test: what it had read or written has been rolled"
+                " back. Make sessions in the test that uses them, and close those that a fixture keeps"
+                " (session.close(), uow.registry.remove()) before the next test."
+            )
+        if self.problem is not None:
+            raise IsolationError(self.problem)
+
+    def check_transaction(self, statement: str) -> None:
+        """Look whether the test's transaction is still there.
+
+        Raises:
+            IsolationError: *statement* has ended it.
+        """
+        driver = self.driver
+        if driver is None or not self._database.is_in_transaction(driver):
+            self.problem = (
+                f"This statement has ended the transaction that the test would be rolled back with: {statement}. What the"
+                " test had written is lost, or is in the database for good. Mark the test with uow_real_commits."
+            )
+            raise IsolationError(self.problem)
