@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pymysql
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, create_engine, make_url, text
 
@@ -136,6 +136,16 @@ def lanes(mariadb_server: Any, make_engines: MakeEngines) -> Iterator[tuple[Lane
         mariadb_server.give_back(url)
 
 
+PUT: Final = "INSERT INTO item VALUES (1)"
+
+
+@example(script=[PUT, "SET @@session.autocommit = 1"])
+@example(script=["SET @@session.autocommit = 1", PUT, "SET autocommit = 0", "DELETE FROM item"])
+@example(script=[PUT, "autocommit on", "DELETE FROM item"])
+@example(script=["/* by hand */ START TRANSACTION READ ONLY", "autocommit on", PUT])
+@example(script=["begin", "commit", PUT])
+@example(script=[PUT, "no statement at all", "ROLLBACK", PUT])
+@example(script=["CALL put_twice(1)", "rollback", "CALL put_fail(2)", "INSERT INTO item VALUES (3)"])
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(script=st.lists(steps, min_size=1, max_size=8))
 def test_a_script_on_the_drivers_connection_does_what_it_does_on_pymysqls_own(
