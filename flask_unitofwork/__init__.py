@@ -31,7 +31,7 @@ from .states import (
     Unloaded,
 )
 from .transaction import HeldConnectionWarning, State, Unit, unit_committed, unit_retried, unit_rolled_back
-from .web import AbandonedStreamWarning, CommitPolicy
+from .web import AbandonedStreamWarning, CommitPolicy, ScopeFunction
 
 __all__ = [
     "AbandonedStreamWarning",
@@ -62,6 +62,7 @@ __all__ = [
     "PendingChanges",
     "Query",
     "ReadOnlyError",
+    "ScopeFunction",
     "Session",
     "Settings",
     "ShardChooser",

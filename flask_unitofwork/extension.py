@@ -39,6 +39,7 @@ from .web import (
     IndependentTransaction,
     Registry,
     Scope,
+    ScopeFunction,
     Units,
     answer_exhaustion,
     app_initialized,
@@ -62,6 +63,7 @@ class UnitOfWork(ModelMethods):
     Args:
         app: an app to initialise at once. With an app factory leave it out and call :meth:`init_app` there.
         metadata: the tables that :meth:`create_all`, the ``flask uow`` commands and the test plugin work on.
+        scopefunc: names scopes of your own, such as threads; see :class:`ScopeFunction`.
 
     Example:
         >>> from flask import Flask
@@ -77,10 +79,16 @@ class UnitOfWork(ModelMethods):
         '42'
     """
 
-    def __init__(self, app: Flask | None = None, *, metadata: MetaData | None = None) -> None:
+    def __init__(
+        self,
+        app: Flask | None = None,
+        *,
+        metadata: MetaData | None = None,
+        scopefunc: ScopeFunction | None = None,
+    ) -> None:
         self._metadata = metadata
         self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
-        self._units = Units(self, self._hook_scope)
+        self._units = Units(self, self._hook_scope, apps=lambda: self._apps, scopefunc=scopefunc)
         self.registry = Registry(self._units)
         if app is not None:
             self.init_app(app)

@@ -1,6 +1,7 @@
 """The unit of work of each request: found, settled by the response, and closed at the end."""
 
 from .answered import request_answered
+from .custom_scopes import ScopeFunction
 from .dispatch import Dispatch
 from .exhaustion import answer_exhaustion
 from .holder import holder_here
@@ -23,6 +24,7 @@ __all__ = [
     "IndependentTransaction",
     "Registry",
     "Scope",
+    "ScopeFunction",
     "Units",
     "answer_exhaustion",
     "app_initialized",

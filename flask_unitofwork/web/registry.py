@@ -33,9 +33,7 @@ class _UnitSessions(ScopedRegistry[Session]):
         self._units.current().adopt(obj)
 
     def clear(self) -> None:
-        unit = self._units.peek()
-        if unit is not None:
-            unit.forget_session()
+        self._units.end()
 
 
 class _CurrentSessions:
@@ -59,7 +57,8 @@ class Registry(scoped_session[Session]):
     """Gives the current scope's session: call it, or use it as a proxy for the session.
 
     ``registry()`` returns the session, ``registry(**options)`` makes it with other options where the scope has none
-    yet, ``remove()`` closes it so that the next use makes a new one, ``query_property()`` is SQLAlchemy's own.
+    yet, ``remove()`` closes it so that the next use makes a new one, ``query_property()`` is SQLAlchemy's own. Which scope
+    is current tells the app context, or ``UnitOfWork(scopefunc=…)``.
 
     Args:
         units: finds the current unit.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -27,6 +27,7 @@ from .context import (
     peek_state,
     state_of,
 )
+from .custom_scopes import CustomScopes, ScopeFunction
 from .policy import CommitPolicy
 from .views import ViewDemarcation, demarcation_of_endpoint, intent_of_method, intent_of_stream
 
@@ -79,13 +80,24 @@ class Units:
     Args:
         owner: the UnitOfWork that the apps were given to.
         hook_scope: makes the scope that a hook of an app runs in.
+        apps: the apps that were given to it; a single one is meant where there is no app context.
+        scopefunc: names scopes of the user's own.
 
     Attributes:
         anything_repeats: somebody asked for more than one attempt, for all requests of an app or for one view.
     """
 
-    def __init__(self, owner: object, hook_scope: Callable[[Flask], AbstractContextManager[object]]) -> None:
+    def __init__(
+        self,
+        owner: object,
+        hook_scope: Callable[[Flask], AbstractContextManager[object]],
+        *,
+        apps: Callable[[], Iterable[Flask]] = tuple,
+        scopefunc: ScopeFunction | None = None,
+    ) -> None:
         self._owner = owner
+        self._all_apps = apps
+        self._custom = None if scopefunc is None else CustomScopes(scopefunc, self._make_custom)
         self._hook_scope = hook_scope
         self.anything_repeats = False
 
@@ -116,6 +128,10 @@ class Units:
             OutsideScopeError: there is no app context here.
             NotInitializedError: its app was never given to the UnitOfWork.
         """
+        if self._custom is not None and not _is_in_block():
+            unit = self._custom.current(self.current_app())
+            if unit is not None:
+                return unit
         context = _required_context()
         inner = current_scope(context)
         if inner is not None:
@@ -129,11 +145,32 @@ class Units:
         Raises:
             OutsideScopeError: there is no app context here.
         """
-        return _required_context().app
+        return self._only_app() or _required_context().app
+
+    def _only_app(self) -> Flask | None:
+        """The one app that a scope of the user's own can be for, where there is no app context."""
+        if self._custom is None or current_context() is not None:
+            return None
+        apps = list(self._all_apps())
+        return apps[0] if len(apps) == 1 else None
 
     def peek(self) -> Unit | None:
         """The unit in progress, or None where there is none yet."""
+        context = current_context()
+        app = self._only_app() if context is None else context.app
+        if self._custom is not None and app is not None and not _is_in_block():
+            unit = self._custom.peek(app)
+            if unit is not None:
+                return unit
         return unit_here()
+
+    def end(self) -> None:
+        """Close the session in progress: the next use makes a new one. A scope of the user's own is over."""
+        if self._custom is not None and not _is_in_block() and self._custom.end(self.current_app()):
+            return
+        unit = self.peek()
+        if unit is not None:
+            unit.forget_session()
 
     def around(self) -> Unit | None:
         """The unit that one is about to be opened inside of, or None.
@@ -150,6 +187,16 @@ class Units:
     def attempts(self, app: Flask) -> int:
         """How often the view of the request in progress may run."""
         return self._demarcation(app).attempts(self.app_state(app).settings)
+
+    def _make_custom(self, app: Flask, in_scope: Callable[[], bool]) -> Unit:
+        state = self.app_state(app)
+        return Unit(
+            state.make_session,
+            lambda: self._hook_scope(app),
+            run_hooks=state.hooks.run,
+            in_scope=in_scope if app.debug or app.testing else None,
+            sender=app,
+        )
 
     def make(
         self,
@@ -292,6 +339,12 @@ def _report_unfinished(app: Flask, unit: Unit) -> None:
             "An app context ended, and these on_commit hooks never ran: %s. No commit followed their registration.",
             ", ".join(unit.hooks_without_transaction),
         )
+
+
+def _is_in_block() -> bool:
+    """Whether a ``scope()`` block is open, which has a unit of its own whatever scope it is in."""
+    context = current_context()
+    return context is not None and current_scope(context) is not None
 
 
 def _is_in(context: AppContext) -> bool:
