@@ -15,6 +15,7 @@ Note: what is a mere read
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 from weakref import WeakSet
 
@@ -29,6 +30,7 @@ from .statements import Effect, effect_of
 
 __all__ = [
     "can_read_in_autocommit",
+    "can_send_alone",
     "has_all_rows",
     "is_by_hand",
     "is_in_transaction",
@@ -37,7 +39,9 @@ __all__ = [
     "read_in_autocommit",
     "reads_from_memory",
     "reads_in_autocommit",
+    "send_alone",
     "streams",
+    "transaction_check",
 ]
 
 _SWITCHED: Final = "unitofwork_switched"
@@ -60,6 +64,9 @@ _IN_TRANSACTION: Final[Mapping[str, Callable[[Any], bool]]] = {
 # Drivers that change between the two modes without a round trip.
 _SWITCHES: Final = frozenset({"psycopg"})
 
+# Drivers on whose connections one statement can be committed by itself.
+_SENDS_ALONE: Final = frozenset({"psycopg", "pymysql"})
+
 # The dialects of engines whose connections are in autocommit for reads.
 _reading: Final[WeakSet[Dialect]] = WeakSet()
 
@@ -70,6 +77,12 @@ def is_in_transaction(connection: Connection) -> bool:
     if connection.closed or connection.invalidated or tell is None:
         return True
     return tell(connection.connection.driver_connection)
+
+
+def transaction_check(connection: Connection) -> Callable[[], bool]:
+    """What tells whether a transaction is in progress on *connection*, as long as that is neither closed nor invalidated."""
+    tell = _IN_TRANSACTION[connection.dialect.driver]
+    return partial(tell, connection.connection.driver_connection)
 
 
 def has_all_rows(connection: Connection) -> bool:
@@ -121,6 +134,21 @@ def leave_autocommit(connection: Connection) -> None:
         driver_connection: Any = connection.connection.driver_connection
         if connection.info.pop(_SWITCHED, False) and not is_in_transaction(connection):
             driver_connection.autocommit = False
+
+
+def can_send_alone(engine: Engine) -> bool:
+    """Whether single statements on *engine* can be sent in autocommit without a round trip to switch to it."""
+    return engine.dialect in _reading and engine.dialect.driver in _SENDS_ALONE
+
+
+def send_alone(connection: Connection) -> None:
+    """Let the next statement on *connection*, on which no transaction is in progress, be committed by itself."""
+    driver_connection: Any = connection.connection.driver_connection
+    if connection.dialect.driver == "pymysql":
+        driver_connection.spare()
+        return
+    connection.info[_SWITCHED] = True
+    driver_connection.autocommit = True
 
 
 def reads_from_memory(engine: Engine) -> None:

@@ -15,7 +15,8 @@ Note: what counts as the unit's
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any, Final
 from weakref import WeakSet, ref
 
@@ -34,6 +35,7 @@ __all__ = [
     "forget_commits",
     "has_committed",
     "is_answer",
+    "lost_alone",
     "note_commit",
     "outcome_is_unknown",
     "watch_commits",
@@ -62,6 +64,30 @@ def has_committed(connection: Connection) -> bool:
 def outcome_is_unknown(connection: Connection) -> bool:
     """Whether the unit's COMMIT on *connection*, which may be closed by now, may or may not have happened."""
     return connection in _unknown
+
+
+@contextmanager
+def lost_alone(connection: Connection, name: str) -> Generator[None]:
+    """Execute, in the block, a statement of the unit on *connection* that is committed by itself.
+
+    Args:
+        connection: the unit's.
+        name: the bind's name, for messages.
+
+    Raises:
+        UnknownCommitError: the connection was lost before the database answered.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if is_answer(error, connection.dialect, connection.connection):
+            raise
+        note_commit(connection, committed=None)
+        driver: Any = connection.dialect.loaded_dbapi
+        if not isinstance(error, driver.Error):
+            raise  # somebody wants out
+        raise UnknownCommitError(_message(name, was_asked=False)) from error
+    note_commit(connection)
 
 
 def forget_commits(connection: Connection) -> None:
@@ -95,7 +121,7 @@ def watch_commits(engine: Engine, name: str) -> None:
 
     def do_commit(proxied: PoolProxiedConnection) -> None:
         connection = _unit_connection(proxied)
-        if connection is None:
+        if connection is None or connection in _committed:
             send(proxied)
         else:
             commit_watched(connection, proxied, lambda: send(proxied), name)

@@ -14,6 +14,7 @@ from ..exceptions import ConfigurationError, UnknownBindError
 from . import mysql, postgresql, sqlite
 from .commits import watch_commits
 from .fork import protect
+from .lone_writes import write_alone
 from .plan import EnginePlan
 from .transactions import forget_intents
 from .two_phase import check_two_phase, commit_in_two_phases
@@ -74,6 +75,7 @@ class Engines(Mapping[str, Engine]):
             watch_commits(self._engines[name], name)
             if settings.two_phase:
                 commit_in_two_phases(self._engines[name], name, application_name)
+            write_alone(self._engines[name], name)
             forget_intents(self._engines[name])
 
     def __getitem__(self, name: str) -> Engine:

@@ -7,8 +7,9 @@ next to nothing; and what a listener of them raises is wrapped as if the driver 
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.interfaces import ExecutionContext
@@ -21,30 +22,43 @@ OWN_STATEMENT: Final = "unitofwork_own_statement"
 # What is noted on a connection: Connection.info.
 Info = MutableMapping[str, Any]
 
+_Tell = Callable[[Info, Any, str, ExecutionContext], None]
 
-def before_each_execution(engine: Engine, tell: Callable[[Info, Any, str, ExecutionContext], None]) -> None:
-    """Call *tell* before each execution on *engine*.
+_told: Final[WeakKeyDictionary[Engine, list[_Tell]]] = WeakKeyDictionary()
+
+
+def before_each_execution(engine: Engine, tell: _Tell) -> None:
+    """Call *tell* before each execution on *engine*, after those that were named before it.
 
     Args:
         engine: not told are the statements by which SQLAlchemy gets to know the database at its first connection.
         tell: is given what is noted on the connection, the driver's cursor, the statement and its context.
     """
+    # One listener for all who are to be told: each listener costs every statement about as much as what it does here.
+    known = _told.get(engine)
+    if known is None:
+        known = _told[engine] = []
+        _listen(engine, known)
+    known.append(tell)
 
-    def told(cursor: Any, statement: str, context: ExecutionContext) -> None:
+
+def _listen(engine: Engine, told: Sequence[_Tell]) -> None:
+    def before(cursor: Any, statement: str, context: ExecutionContext) -> None:
         try:
             info = context.root_connection.info
         except NotImplementedError:  # no connection of a pool: SQLAlchemy's first look at the database
             return
-        tell(info, cursor, statement, context)
+        for tell in told:
+            tell(info, cursor, statement, context)
 
     @event.listens_for(engine, "do_execute")
     def do_execute(cursor: Any, statement: str, _parameters: object, context: Any) -> None:
-        told(cursor, statement, context)
+        before(cursor, statement, context)
 
     @event.listens_for(engine, "do_executemany")
     def do_executemany(cursor: Any, statement: str, _parameters: object, context: Any) -> None:
-        told(cursor, statement, context)
+        before(cursor, statement, context)
 
     @event.listens_for(engine, "do_execute_no_params")
     def do_execute_no_params(cursor: Any, statement: str, context: Any) -> None:
-        told(cursor, statement, context)
+        before(cursor, statement, context)

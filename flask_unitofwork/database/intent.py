@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
-__all__ = ["AROUND", "IDLE", "INTENT", "ISOLATION_LEVELS", "NO_INTENT", "REFUSES_WRITES", "Intent", "IsolationLevel"]
+from sqlalchemy.sql.selectable import FromClause
+
+__all__ = [
+    "AROUND",
+    "IDLE",
+    "INTENT",
+    "ISOLATION_LEVELS",
+    "NO_INTENT",
+    "REFUSES_WRITES",
+    "Intent",
+    "IsolationLevel",
+    "LoneWrite",
+]
 
 IsolationLevel = Literal["READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
 
@@ -26,6 +38,18 @@ REFUSES_WRITES: Final = "unitofwork_refuses_writes"
 """Where a connection has whether a statement that writes is refused before it is sent."""
 
 
+class LoneWrite(NamedTuple):
+    """The only statement that a unit will execute.
+
+    Attributes:
+        kind: what it does.
+        table: what it does that to.
+    """
+
+    kind: Literal["insert", "update", "delete"]
+    table: FromClause
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
     """What a transaction is for.
@@ -36,6 +60,7 @@ class Intent:
         isolation_level: how much it may see of others; None for the database's default.
         reads_in_autocommit: until something else than a read runs, there is no transaction, and each read sees what is
             committed when it runs.
+        lone_write: its only statement, if there will be one and it is known, so that it needs no transaction around it.
         timeout: seconds that one statement may take; None for the limit that the app configured, if any.
     """
 
@@ -43,6 +68,7 @@ class Intent:
     read_only: bool = False
     isolation_level: IsolationLevel | None = None
     reads_in_autocommit: bool = False
+    lone_write: LoneWrite | None = None
     timeout: float | None = None
 
     def __post_init__(self) -> None:
@@ -50,6 +76,11 @@ class Intent:
             raise ValueError(
                 "a transaction cannot mean to write and be read-only: choose writes=True or read_only=True"
             )
+
+    @property
+    def may_be_lone(self) -> bool:
+        """Whether nothing is asked of the transaction that takes one."""
+        return not self.read_only and self.isolation_level is None and self.timeout is None
 
 
 NO_INTENT: Final = Intent()

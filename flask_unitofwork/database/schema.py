@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Engine, MetaData, Table
 from sqlalchemy.orm import Mapper, class_mapper, configure_mappers
@@ -14,10 +15,19 @@ from ..config import DEFAULT_BIND
 __all__ = ["create_all", "drop_all", "model_bind_key", "table_bind_key", "tables_by_bind"]
 
 
+_keys: Final[WeakKeyDictionary[Mapper[Any], str | None]] = WeakKeyDictionary()
+
+
 def model_bind_key(mapper: Mapper[Any]) -> str | None:
-    """The bind key of a mapped class: its ``__bind_key__``, else its table's; None where it has neither."""
-    key: str | None = getattr(mapper.class_, "__bind_key__", None)
-    return table_bind_key(mapper.local_table) if key is None else key
+    """The bind key of a mapped class: its ``__bind_key__``, else its table's; None where it has neither.
+
+    It is looked up once: each statement of the ORM asks for it.
+    """
+    try:
+        return _keys[mapper]
+    except KeyError:
+        key: str | None = getattr(mapper.class_, "__bind_key__", None)
+        return _keys.setdefault(mapper, table_bind_key(mapper.local_table) if key is None else key)
 
 
 def table_bind_key(table: FromClause) -> str | None:

@@ -3,6 +3,7 @@
 from .attachment import Attachment, SessionOwner
 from .choosers import BindChooser
 from .factory import session_factory
+from .lone_writes import lone_write
 from .reading import give_back
 from .routing import BindSource, Router
 from .session import Session, attach, attachment_of
@@ -23,5 +24,6 @@ __all__ = [
     "attach",
     "attachment_of",
     "give_back",
+    "lone_write",
     "session_factory",
 ]

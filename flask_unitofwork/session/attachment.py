@@ -103,6 +103,8 @@ class Attachment:
         resting: the session's connections may be taken by whoever needs one, until it goes on.
         releasing: its connections are being given back, so the end of SQLAlchemy's transaction is none of the unit's.
         released: the savepoint that was last released, so that its end is no rollback.
+        committing: the outermost transaction is about to be committed.
+        flushing: objects are being written.
         committed: the outermost transaction that is about to end was committed.
         whole: the transaction over several databases that connections join, where commits have two phases.
         prepares_nothing: commits have two phases in production, and this is a test's session, which has savepoints instead.
@@ -114,6 +116,8 @@ class Attachment:
     thread: int | None = None
     bind: str | None = None
     released: orm.SessionTransaction | None = None
+    committing: bool = False
+    flushing: bool = False
     committed: bool = False
     reads: bool = False
     unsafe: bool = False

@@ -94,6 +94,8 @@ def mapper_of(entity: Any) -> Mapper[object]:
     Raises:
         sqlalchemy.orm.exc.UnmappedClassError: it is nothing of the kind.
     """
+    if isinstance(entity, Mapper):
+        return entity
     try:
         mapper: Mapper[object] = inspect(entity).mapper
     except NoInspectionAvailable:

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from threading import get_ident
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import ClauseElement, Connection, Engine, event, orm
 from sqlalchemy.exc import UnboundExecutionError
 
 from .attachment import Attachment, SessionOwner
 from .joining import announce, bind_in, whole_of
+from .lookup import PLAIN_KEYS, lookup_for
 from .reading import give_back, is_clean, run
 
 __all__ = ["Attachment", "Session", "SessionOwner", "attach", "attachment_of"]
@@ -36,6 +37,8 @@ class Session(orm.Session):
     """
 
     _attachment: Attachment | None = None
+    # Whether a row is looked up in the one database that its class's statements go to.
+    _one_place: ClassVar[bool] = True
 
     def get_bind(
         self,
@@ -97,6 +100,18 @@ class Session(orm.Session):
             if attachment is None or not attachment.reads:
                 return super().scalars(*args, **kwargs)
             return run(self, attachment, super().scalars, args, kwargs)
+
+        def get(self, entity: Any, ident: Any, **options: Any) -> Any:
+            """Look an object up by its key, as SQLAlchemy documents."""
+            if self._attachment is None or options or type(ident) not in PLAIN_KEYS or not self._one_place:
+                return super().get(entity, ident, **options)
+            lookup = lookup_for(entity)
+            if (
+                lookup is None
+                or self.identity_map.get(lookup.mapper.identity_key_from_primary_key((ident,))) is not None
+            ):
+                return super().get(entity, ident)
+            return self.scalars(lookup.statement, {lookup.parameter: ident}).unique().one_or_none()
 
         # What uses the session's connection in another way than those three gives it back first if it rests.
 
@@ -298,19 +313,22 @@ def _connection_begun(session: Session, transaction: orm.SessionTransaction, con
 @event.listens_for(Session, "before_flush")
 def _before_flush(session: Session, _context: object, _objects: object) -> None:
     _end_rest(session)
+    if session._attachment is not None:
+        session._attachment.flushing = True
 
 
 @event.listens_for(Session, "after_flush")
 def _flushed(session: Session, _context: object) -> None:
     if session._attachment is not None:
-        session._attachment.unsafe = True
+        session._attachment.unsafe, session._attachment.flushing = True, False
 
 
 @event.listens_for(Session, "before_commit")
 def _before_commit(session: Session) -> None:
-    owner = _owner_of(session)
-    if owner is not None and not session.in_nested_transaction():
-        owner.before_commit()
+    attachment = session._attachment
+    if attachment is not None and attachment.owner is not None and not session.in_nested_transaction():
+        attachment.owner.before_commit()
+        attachment.committing = True
 
 
 @event.listens_for(Session, "after_commit")
@@ -345,6 +363,7 @@ def _transaction_ended(session: Session, transaction: orm.SessionTransaction) ->
     if transaction.parent is not None:
         return
     attachment.whole = None
+    attachment.committing = attachment.flushing = False
     if attachment.releasing and attachment.holder is not None:
         attachment.holder.connections_given_back()
     else:

@@ -49,6 +49,8 @@ class ShardedSession(Session, horizontal_shard.ShardedSession):
         sqlalchemy.exc.ArgumentError: a chooser is missing.
     """
 
+    _one_place = False
+
     def __init__(
         self,
         shard_chooser: ShardChooser,

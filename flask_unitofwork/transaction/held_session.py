@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from ..database.autocommit import has_all_rows, is_in_transaction, leave_autocommit
-from ..database.intent import Intent
+from ..database.autocommit import has_all_rows, is_in_transaction, leave_autocommit, transaction_check
+from ..database.intent import Intent, LoneWrite
 from ..database.leases import Lease, lease_of
 from ..database.transactions import amend_intent, begin_as, end_as
 from ..exceptions import DemarcationError
-from ..session import Attachment, Session, SessionOwner, attachment_of, give_back
+from ..session import Attachment, Session, SessionOwner, attachment_of, give_back, lone_write
 
 __all__ = ["HeldSession"]
 
@@ -42,6 +42,7 @@ class HeldSession:
         self.connections: dict[Connection, Intent] = {}
         self._resting: dict[Connection, Intent] = {}
         self._leases: list[Lease] = []
+        self._in_transaction: list[Callable[[], bool]] = []
 
     def get(self, owner: SessionOwner) -> Session:
         """The session of *owner*; made now if there is none yet."""
@@ -92,6 +93,8 @@ class HeldSession:
 
     @property
     def needs_no_connection(self) -> bool:
+        if len(self._in_transaction) == len(self.connections):
+            return not any(tell() for tell in self._in_transaction)
         return all(has_all_rows(one) and not is_in_transaction(one) for one in self.connections)
 
     def rest(self) -> bool:
@@ -100,6 +103,7 @@ class HeldSession:
             if None in leases:
                 return False
             self._leases = [lease for lease in leases if lease is not None]
+            self._in_transaction = [transaction_check(one) for one in self.connections]
         self._resting, self.connections = self.connections, {}
         for lease in self._leases:
             lease.rest()
@@ -152,16 +156,30 @@ class HeldSession:
         before, attachment.bind = attachment.bind, bind
         return before
 
-    def begun(self, connection: Connection, around: Collection[Connection]) -> None:
-        """*connection* has joined the transaction in progress, which was begun inside of those of *around*."""
-        intent = self.intent
-        if intent.reads_in_autocommit and self._attachment is not None and not self._attachment.reads:
-            intent = replace(intent, reads_in_autocommit=False)
+    def begun(self, connection: Connection, around: Collection[Connection], *, alone: bool) -> None:
+        """*connection* has joined the transaction in progress, which was begun inside of those of *around*.
+
+        Args:
+            connection: nothing has run on it.
+            around: in use by others as long as the transaction is.
+            alone: whether what needs no transaction may be sent without one, if it writes.
+        """
+        intent, attachment = self.intent, self._attachment
+        if attachment is not None:
+            if intent.reads_in_autocommit and not attachment.reads:
+                intent = replace(intent, reads_in_autocommit=False)
+            if alone and attachment.committing and attachment.flushing and intent.may_be_lone and not self.connections:
+                intent = replace(intent, lone_write=self._lone_write(connection))
         self.connections[connection] = begin_as(connection, intent, around)
+
+    def _lone_write(self, connection: Connection) -> LoneWrite | None:
+        session = self.session
+        return None if session is None or session.twophase else lone_write(session, connection)
 
     def ended(self) -> None:
         """The transaction in progress is over."""
-        connections, self.connections, self._leases = self.connections, {}, []
+        connections, self.connections = self.connections, {}
+        self._leases, self._in_transaction = [], []
         for connection, before in connections.items():
             end_as(connection, before)
         if self._attachment is not None:

@@ -363,7 +363,9 @@ class Unit:
         self._outcome.begin()
 
     def connection_begun(self, connection: Connection) -> None:
-        self._held.begun(connection, self._connections_around())
+        # What may have to be done again must be known to be undone: only a transaction's fate can be asked.
+        alone = not (self.repeats or self.attempts > 1 or repeating_units())
+        self._held.begun(connection, self._connections_around(), alone=alone)
         forget_writes(connection)
         forget_commits(connection)
 

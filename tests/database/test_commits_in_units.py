@@ -1,4 +1,8 @@
-"""What an app sees of a COMMIT whose answer is lost: session, hooks, objects, responses, retries."""
+"""What an app sees of a COMMIT whose answer is lost: session, hooks, objects, responses, retries.
+
+The work is flushed before the commit, so that it is in a transaction: one statement alone would need none
+(``tests/web/test_lone_writes.py``).
+"""
 
 from __future__ import annotations
 
@@ -32,6 +36,7 @@ def test_what_is_committed_is_a_success(stage: Stage, wire: Wire) -> None:
     with stage.app.app_context():
         tea = Item(name="tea")
         uow.session.add(tea)
+        uow.session.flush()
         uow.on_commit(lambda: told.append("committed"))
         uow.on_rollback(lambda: told.append("rolled back"))
         wire.when_sent("COMMIT", Cut.AFTER)
@@ -53,6 +58,7 @@ def test_what_is_not_committed_is_a_lost_connection(stage: Stage, wire: Wire) ->
     with stage.app.app_context():
         tea = Item(name="tea")
         uow.session.add(tea)
+        uow.session.flush()
         uow.on_commit(lambda: told.append("committed"))
         uow.on_rollback(lambda: told.append("rolled back"))
         wire.when_sent("COMMIT", Cut.BEFORE)
@@ -81,6 +87,7 @@ def test_of_what_nobody_knows_nobody_is_told(
     told: list[str] = []
     with stage.app.app_context():
         stage.add("tea")
+        uow.session.flush()
         uow.on_commit(lambda: told.append("committed"))
         uow.on_rollback(lambda: told.append("rolled back"))
         wire.when_sent("COMMIT", cut, then=wire.refuse)
@@ -108,6 +115,7 @@ def shop(stage: Stage) -> Stage:
     @stage.app.post("/items/<name>")
     def add(name: str) -> str:
         stage.add(name)
+        stage.uow.session.flush()
         stage.uow.on_commit(lambda: mails.append(name))
         return "added"
 

@@ -1,0 +1,94 @@
+"""Whether a flush consists of one statement, told before it sends any.
+
+What is not certain to be one statement counts as several. A flush of one object is one statement where the object's
+class has one table and nothing but the object's own row changes: no row of a relationship, no key that other rows have
+as theirs. And where nobody listens: what a listener does, it may do in the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from sqlalchemy import inspect, orm
+from sqlalchemy.orm import InstanceState, Mapper
+from sqlalchemy.orm.interfaces import MANYTOONE
+
+from ..database.intent import LoneWrite
+
+__all__ = ["lone_write"]
+
+# Whatever is told of a flush, before and after its statements.
+_SESSION_EVENTS: Final = (
+    "before_flush",
+    "after_flush",
+    "after_flush_postexec",
+    "pending_to_persistent",
+    "persistent_to_deleted",
+)
+_MAPPER_EVENTS: Final = (
+    "before_insert",
+    "after_insert",
+    "before_update",
+    "after_update",
+    "before_delete",
+    "after_delete",
+)
+_INSTANCE_EVENTS: Final = ("refresh_flush",)
+_CONNECTION_EVENTS: Final = ("before_execute", "after_execute", "before_cursor_execute", "after_cursor_execute")
+
+_OWN: Final = __name__.partition(".")[0]
+
+
+def lone_write(session: orm.Session, connection: Any) -> LoneWrite | None:
+    """The only statement of the flush in progress, which is about to send it; None where there may be more.
+
+    Args:
+        session: it is being flushed.
+        connection: what it will use.
+    """
+    changes = [*session.new, *session.dirty, *session.deleted]
+    if len(changes) != 1:
+        return None
+    state: InstanceState[Any] = inspect(changes[0])
+    mapper = state.mapper
+    if len(mapper.tables) != 1 or not _is_of_one_row(state, deleted=bool(session.deleted)):
+        return None
+    if (
+        _has_listeners(session, _SESSION_EVENTS)
+        or _has_listeners(mapper, _MAPPER_EVENTS)
+        or _has_listeners(mapper.class_manager, _INSTANCE_EVENTS)
+        or _has_listeners(connection, _CONNECTION_EVENTS)
+    ):
+        return None
+    return LoneWrite("insert" if session.new else "delete" if session.deleted else "update", mapper.local_table)
+
+
+def _is_of_one_row(state: InstanceState[Any], *, deleted: bool) -> bool:
+    """Whether no row but the object's own changes with it."""
+    mapper: Mapper[Any] = state.mapper
+    for relationship in mapper.relationships:
+        if relationship.viewonly:
+            continue
+        if relationship.direction is MANYTOONE and not relationship.post_update:
+            if relationship.mapper.common_parent(mapper) and relationship.key in state.dict:
+                return False  # it may be its own parent
+        elif deleted or state.attrs[relationship.key].history.has_changes():
+            return False
+    if state.persistent and not deleted:
+        keys = (mapper.get_property_by_column(column).key for column in mapper.primary_key)
+        return not any(state.attrs[key].history.has_changes() for key in keys)
+    return True
+
+
+def _has_listeners(target: Any, names: Iterable[str]) -> bool:
+    """Whether anybody but this package listens to one of the events *names* of *target*.
+
+    ``dispatch`` is where SQLAlchemy keeps its listeners, and asks itself. `sqlalchemy.event` can tell of a given function
+    only. A test fails if it changes.
+    """
+    return any(
+        getattr(listener, "__module__", "").partition(".")[0] != _OWN
+        for name in names
+        for listener in getattr(target.dispatch, name)
+    )

@@ -1,0 +1,405 @@
+"""A write that is one statement is one round trip; of several statements, none is ever committed alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import Column, ForeignKey, String, Table, event, insert, inspect, select
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.orm import Mapped, Mapper, Session, declared_attr, mapped_column, relationship
+
+from flask_unitofwork import State, UnknownCommitError
+from tests.servers.counting import CountingWire
+from tests.servers.wire import Cut, Wire
+from tests.stage import Base, Item, MakeStage, Stage
+
+
+class Shelf(Base):
+    __tablename__ = "lone_shelf"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(50), unique=True)
+    above_id: Mapped[int | None] = mapped_column(ForeignKey("lone_shelf.id"))
+    above: Mapped[Shelf | None] = relationship(remote_side="Shelf.id")
+    boxes: Mapped[list[Box]] = relationship(back_populates="shelf")
+    tags: Mapped[list[Tag]] = relationship(secondary="lone_shelf_tag")
+
+
+class Box(Base):
+    __tablename__ = "lone_box"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(50), unique=True)
+    kind: Mapped[str] = mapped_column(String(10), default="box")
+    shelf_id: Mapped[int | None] = mapped_column(ForeignKey("lone_shelf.id"))
+    shelf: Mapped[Shelf | None] = relationship(back_populates="boxes")
+
+    @declared_attr.directive
+    def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805
+        return {"polymorphic_on": "kind", "polymorphic_identity": cls.__name__.lower()}
+
+
+class Crate(Box):
+    __tablename__ = "lone_crate"
+
+    id: Mapped[int] = mapped_column(ForeignKey("lone_box.id"), primary_key=True)
+    wood: Mapped[str] = mapped_column(String(50))
+
+
+class Tag(Base):
+    __tablename__ = "lone_tag"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    word: Mapped[str] = mapped_column(String(50))
+
+
+class Note(Base):
+    __tablename__ = "lone_note"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(50))
+
+
+Table(
+    "lone_shelf_tag",
+    Base.metadata,
+    Column("shelf_id", ForeignKey("lone_shelf.id"), primary_key=True),
+    Column("tag_id", ForeignKey("lone_tag.id"), primary_key=True),
+)
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def server_url(request: pytest.FixtureRequest) -> str:
+    """A database that is reached over a wire."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def wire(server_url: str) -> Iterator[CountingWire]:
+    wire = CountingWire(server_url)
+    yield wire
+    wire.close()
+
+
+@pytest.fixture
+def stage(wire: CountingWire, make_stage: MakeStage) -> Stage:
+    """An app with a shelf, a box on it and a tag, whose connection is open and knows the database."""
+    stage = make_stage(wire.url.render_as_string(hide_password=False))
+    with stage.uow.scope(stage.app) as session:
+        session.add_all(
+            [Shelf(name="top", boxes=[Box(name="small")]), Tag(word="new"), Item(name="tea"), Note(name="old")]
+        )
+    return stage
+
+
+Change = Callable[[Session], object]
+
+
+def post(stage: Stage, change: Change, *, explicitly: bool = False) -> int:
+    """The status of a request that makes *change*."""
+
+    def view() -> str:
+        change(stage.uow.session)
+        if explicitly:
+            stage.uow.session.commit()
+        return "done"
+
+    if "view" not in stage.app.view_functions:
+        stage.app.add_url_rule("/", "view", methods=["POST"])
+    stage.app.view_functions["view"] = view
+    return stage.client.post("/").status_code
+
+
+def change(stage: Stage, wire: CountingWire, make: Change, *, explicitly: bool = False) -> int:
+    """How many round trips *make* and its commit take."""
+    state: list[State] = []
+
+    @stage.app.after_request
+    def look(response: Any) -> Any:
+        state.append(stage.uow.current.state)
+        return response
+
+    wire.forget()
+    assert post(stage, make, explicitly=explicitly) == 200
+    assert state == [State.COMMITTED]
+    return wire.round_trips
+
+
+ALONE: dict[str, Change] = {
+    "a new object": lambda session: session.add(Shelf(name="new")),
+    "a new object that refers to another": lambda session: session.add(Box(name="new", shelf_id=1)),
+    "a new object without its collections": lambda session: session.add(Shelf(name="new", boxes=[], tags=[])),
+}
+
+
+@pytest.mark.parametrize("explicitly", [False, True])
+@pytest.mark.parametrize("make", ALONE.values(), ids=ALONE.keys())
+def test_one_statement_is_one_round_trip(stage: Stage, wire: CountingWire, make: Change, explicitly: bool) -> None:
+    assert change(stage, wire, make, explicitly=explicitly) == 1
+
+
+def test_a_change_in_a_get_is_one_round_trip_beside_its_read(stage: Stage, wire: CountingWire) -> None:
+    def view() -> str:
+        stage.uow.session.get_one(Shelf, 1).name = "changed"
+        return "done"
+
+    stage.app.add_url_rule("/", view_func=view)
+    wire.forget()
+    assert stage.client.get("/").status_code == 200
+    assert wire.round_trips == 2
+    assert named(stage, Shelf) == ["changed"]
+
+
+def test_a_deletion_in_a_get_is_one_round_trip_beside_its_read(stage: Stage, wire: CountingWire) -> None:
+    def view() -> str:
+        stage.uow.session.delete(stage.uow.session.get_one(Note, 1))
+        return "done"
+
+    stage.app.add_url_rule("/", view_func=view)
+    wire.forget()
+    assert stage.client.get("/").status_code == 200
+    assert wire.round_trips == 2
+    assert named(stage, Note) == []
+
+
+SEVERAL: dict[str, Change] = {
+    "two objects": lambda session: session.add_all([Shelf(name="new"), Shelf(name="other")]),
+    "an object of two tables": lambda session: session.add(Crate(name="new", wood="oak")),
+    "an object with others": lambda session: session.add(Shelf(name="new", boxes=[Box(name="other")])),
+    "an object with rows of a relationship": lambda session: session.add(
+        Shelf(name="new", tags=[session.get_one(Tag, 1)])
+    ),
+    "an object that others are moved to": lambda session: session.add(
+        Shelf(name="new", boxes=[session.get_one(Box, 1)])
+    ),
+    "an object that others refer to": lambda session: session.delete(session.get_one(Shelf, 1)),
+    "an object and a statement": lambda session: (
+        session.add(Shelf(name="new")),
+        session.execute(insert(Item).values(name="milk")),
+    ),
+}
+
+
+@pytest.mark.parametrize("make", SEVERAL.values(), ids=SEVERAL.keys())
+def test_several_statements_are_committed_together_or_not_at_all(stage: Stage, make: Change) -> None:
+    """What is committed alone would be seen by others before COMMIT is sent."""
+    before = everything(stage)
+    seen: list[Any] = []
+    dialect: Any = stage.engine.dialect
+    send = dialect.do_commit
+
+    def do_commit(connection: Any) -> None:
+        seen.append(everything(stage))
+        send(connection)
+
+    dialect.do_commit = do_commit
+    try:
+        assert post(stage, make) == 200
+    finally:
+        dialect.do_commit = send
+    assert seen == [before]
+    assert everything(stage) != before
+
+
+def everything(stage: Stage) -> list[list[Any]]:
+    """All rows, as others see them."""
+    with stage.outside(stage.engine) as connection:
+        return [connection.execute(table.select()).all() for table in Base.metadata.sorted_tables]  # type: ignore[misc]
+
+
+def named(stage: Stage, model: type[Any]) -> list[str]:
+    with stage.outside(stage.engine) as connection:
+        return list(connection.scalars(select(model.name).order_by(model.id)))
+
+
+class Listening:
+    """Listeners that write something themselves."""
+
+    @staticmethod
+    def write(connection: Any) -> None:
+        connection.execute(insert(Item).values(name="by a listener"))
+
+    @classmethod
+    def to_mapper(cls, name: str) -> tuple[Any, str, Any]:
+        def listener(_mapper: Mapper[Any], connection: Any, _target: object) -> None:
+            cls.write(connection)
+
+        return Shelf, name, listener
+
+    @classmethod
+    def to_session(cls, session: Session, name: str) -> tuple[Any, str, Any]:
+        written: list[None] = []
+
+        def listener(*_: object) -> None:
+            if not written:
+                written.append(None)
+                cls.write(session.connection())
+
+        return session, name, listener
+
+
+@pytest.mark.parametrize("name", ["before_insert", "after_insert"])
+def test_what_a_listener_to_a_mapper_writes_belongs_to_it(stage: Stage, name: str) -> None:
+    listening = Listening.to_mapper(name)
+    event.listen(*listening)
+    try:
+        assert_all_or_nothing(stage, lambda session: session.add(Shelf(name="new")))
+    finally:
+        event.remove(*listening)
+
+
+@pytest.mark.parametrize(
+    "name", ["before_commit", "before_flush", "after_flush", "after_flush_postexec", "pending_to_persistent"]
+)
+def test_what_a_listener_to_the_session_writes_belongs_to_it(stage: Stage, name: str) -> None:
+    def make(session: Session) -> None:
+        event.listen(*Listening.to_session(session, name))
+        session.add(Shelf(name="new"))
+
+    assert_all_or_nothing(stage, make)
+
+
+def test_what_a_listener_to_the_engine_writes_belongs_to_it(stage: Stage) -> None:
+    def listener(connection: Any, _cursor: object, statement: str, *_: object) -> None:
+        if "lone_shelf" in statement and statement.startswith("INSERT"):
+            Listening.write(connection)
+
+    event.listen(stage.engine, "after_cursor_execute", listener)
+    assert_all_or_nothing(stage, lambda session: session.add(Shelf(name="new")))
+
+
+def test_what_a_hook_writes_belongs_to_it(stage: Stage) -> None:
+    def make(session: Session) -> None:
+        session.add(Shelf(name="new"))
+        stage.uow.before_commit(lambda: session.add(Item(name="by a listener")))
+
+    assert_all_or_nothing(stage, make)
+
+
+def assert_all_or_nothing(stage: Stage, make: Change) -> None:
+    """Make a change whose second write is refused, since there is such an item; then again, after that was removed."""
+    with stage.uow.scope(stage.app) as session:
+        session.add(Item(name="by a listener"))
+    assert post(stage, make) == 500
+    assert named(stage, Shelf) == ["top"]
+    with stage.uow.scope(stage.app) as session:
+        session.delete(session.scalars(select(Item).where(Item.name == "by a listener")).one())
+    assert post(stage, make) == 200
+    assert named(stage, Shelf) == ["top", "new"]
+    assert "by a listener" in named(stage, Item)
+
+
+def test_what_the_database_refuses_is_not_committed(stage: Stage) -> None:
+    @stage.app.errorhandler(IntegrityError)
+    def twice(_: IntegrityError) -> tuple[str, int]:
+        assert stage.uow.current.state is State.ROLLED_BACK
+        return "twice", 409
+
+    assert post(stage, lambda session: session.add(Shelf(name="top"))) == 409
+    assert named(stage, Shelf) == ["top"]
+    assert post(stage, lambda session: session.add(Shelf(name="bottom"))) == 200
+    assert named(stage, Shelf) == ["top", "bottom"]
+
+
+def test_hooks_run_after_it(stage: Stage) -> None:
+    ran: list[list[str]] = []
+
+    def make(session: Session) -> None:
+        session.add(Shelf(name="new"))
+        stage.uow.on_commit(lambda: ran.append(named(stage, Shelf)))
+
+    assert post(stage, make) == 200
+    assert ran == [["top", "new"]]
+
+
+def test_the_object_knows_its_key(stage: Stage) -> None:
+    keys: list[int] = []
+
+    def make(session: Session) -> None:
+        shelf = Shelf(name="new")
+        session.add(shelf)
+        session.commit()
+        assert inspect(shelf).persistent
+        keys.append(shelf.id)
+
+    assert post(stage, make) == 200
+    with stage.uow.scope(stage.app) as session:
+        assert session.get_one(Shelf, keys[0]).name == "new"
+
+
+def test_the_next_transaction_is_one(stage: Stage) -> None:
+    def make(session: Session) -> None:
+        session.add(Shelf(name="new"))
+        session.commit()
+        session.execute(insert(Item).values(name="lost"))
+        session.add(Shelf(name="lost"))
+        session.flush()
+        session.rollback()
+
+    assert post(stage, make) == 200
+    assert named(stage, Shelf) == ["top", "new"]
+    assert named(stage, Item) == ["tea"]
+
+
+@pytest.mark.parametrize("ask", ["isolation_level", "timeout", "attempts"])
+def test_what_asks_for_a_transaction_gets_one(stage: Stage, wire: CountingWire, ask: str) -> None:
+    options: dict[str, Any] = {"isolation_level": "SERIALIZABLE", "timeout": 5, "attempts": 2}
+
+    @stage.uow.transaction(**{ask: options[ask]})
+    def make() -> None:
+        stage.uow.session.add(Shelf(name="new"))
+
+    with stage.app.app_context():
+        wire.forget()
+        make()
+    assert wire.round_trips > 2
+
+
+@pytest.fixture
+def fragile(server_url: str, make_stage: MakeStage) -> Iterator[tuple[Stage, Wire]]:
+    """An app whose wire to the database can be cut."""
+    wire = Wire(server_url)
+    stage = make_stage(wire.url.render_as_string(hide_password=False))
+    with stage.uow.scope(stage.app):
+        stage.add("tea")
+    yield stage, wire
+    wire.close()
+
+
+@pytest.mark.parametrize("cut", [Cut.BEFORE, Cut.AFTER])
+def test_a_lost_answer_is_reported_as_unknown(fragile: tuple[Stage, Wire], cut: Cut) -> None:
+    stage, wire = fragile
+    seen: list[tuple[State, str]] = []
+
+    @stage.app.errorhandler(UnknownCommitError)
+    def unknown(error: UnknownCommitError) -> tuple[str, int]:
+        seen.append((stage.uow.current.state, str(error)))
+        return "unknown", 500
+
+    wire.when_sent("INSERT INTO", cut)
+    assert post(stage, lambda session: session.add(Item(name="milk"))) == 500
+    assert wire.all_happened
+    ((state, message),) = seen
+    assert state is State.UNKNOWN
+    assert "nobody knows whether the work was committed" in message
+    assert post(stage, lambda session: session.add(Item(name="sugar"))) == 200
+    assert named(stage, Item) == (["tea", "milk", "sugar"] if cut is Cut.AFTER else ["tea", "sugar"])
+
+
+@pytest.mark.parametrize("server_url", ["postgresql"], indirect=True)
+def test_a_connection_that_is_dead_already_is_found_out_before(fragile: tuple[Stage, Wire]) -> None:
+    """So nothing is unknown: the work was not done."""
+    stage, wire = fragile
+
+    @stage.app.errorhandler(OperationalError)
+    def lost(_: OperationalError) -> tuple[str, int]:
+        assert stage.uow.current.state is State.ROLLED_BACK
+        return "lost", 503
+
+    wire.cut_now()
+    assert post(stage, lambda session: session.add(Item(name="milk"))) == 503
+    assert post(stage, lambda session: session.add(Item(name="sugar"))) == 200
+    assert named(stage, Item) == ["tea", "sugar"]
