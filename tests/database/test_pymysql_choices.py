@@ -137,3 +137,11 @@ def test_several_statements_in_one_text_are_in_the_servers_transactions(connect:
     raw.cursor().execute("INSERT INTO item VALUES (1); COMMIT; INSERT INTO item VALUES (2)")
     raw.close()
     assert read(engine) == [1]
+
+
+def test_a_pool_that_resets_nothing_commits_nothing(connect: Connect) -> None:
+    engine = connect(pool_reset_on_return=None)
+    raw = engine.raw_connection()
+    raw.cursor().execute("BEGIN NOT ATOMIC INSERT INTO item VALUES (1); END")
+    raw.close()
+    assert read(engine) == []

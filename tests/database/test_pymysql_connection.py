@@ -166,6 +166,15 @@ def test_a_procedure_that_commits_and_goes_on_leaves_the_rest_to_the_caller(engi
     assert words(wire) == ["SELECT"]
 
 
+@pytest.mark.parametrize("end", ["commit", "rollback"])
+def test_who_has_lost_the_connection_is_told_so_even_with_nothing_to_end(engine: Engine, end: str) -> None:
+    raw: Any = engine.raw_connection()
+    raw.driver_connection.close()
+    with pytest.raises(pymysql.err.InterfaceError):
+        getattr(raw, end)()
+    raw.invalidate()
+
+
 def test_locked_tables_stay_locked(engine: Engine, outside: Outside) -> None:
     with engine.connect() as connection, outside(engine) as other:
         other.execute(text("SET SESSION lock_wait_timeout = 0"))
