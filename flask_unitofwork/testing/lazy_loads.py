@@ -46,7 +46,7 @@ def assert_no_lazy_loads(*, app: Flask | None = None, parameters: bool = False) 
             raise AssertionError(
                 f"{'1 attribute was' if one else f'{len(loads)} attributes were'} loaded only when code read"
                 f" {'it' if one else 'them'}. Load with the query: options(selectinload(…)) for a relationship,"
-                f" options(undefer(…)) for a column.\n{listed(loads, parameters=parameters)}"
+                f" options(undefer(…)) for a column.{listed(loads, parameters=parameters)}"
             )
 
     return Expectation(recorder, None, check)

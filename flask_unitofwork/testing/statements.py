@@ -35,7 +35,7 @@ def recorder_for(app: Flask, tell: Callable[[SentStatement], None] | None = None
 
 def listed(statements: Iterable[SentStatement], *, parameters: bool) -> str:
     """The *statements* of a message, numbered, each above the line that sent it."""
-    return "\n".join(
+    return "".join(
         f"\n{number}. {described(statement, parameters=parameters)}" for number, statement in enumerate(statements, 1)
     )
 
