@@ -199,6 +199,8 @@ class Session(orm.Session):
             return
         owner.check_demarcation("rollback")
         _end_rest(self)
+        if not (self.in_transaction() or is_clean(self)):
+            super().begin()  # SQLAlchemy forgets what waits to be written with a transaction only
         begun = self.in_transaction()
         super().rollback()
         if not begun:

@@ -108,7 +108,7 @@ def run(name: str, database: str, method: str) -> list[Section]:
         finally:
             for one in {app, *(value for value in page.namespace.values() if isinstance(value, Flask))}:
                 with one.app_context():
-                    shop.uow.dispose()
+                    one.extensions["unitofwork"].dispose()
     finally:
         del sys.modules["shop"], sys.modules[page.module.__name__]
     return sections

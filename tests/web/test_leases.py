@@ -224,3 +224,18 @@ def test_many_threads_that_read_take_connections_from_one_another(database_url: 
         assert list(threads.map(read, [40] * 24)) == [40] * 24
     assert stage.checked_out() == 0
     assert stage.engine.pool.checkedin() <= 2  # type: ignore[attr-defined]
+
+
+def test_a_rollback_undoes_what_was_added_changed_and_deleted_after_a_read(small: Stage) -> None:
+    with small.uow.scope(small.app, reads="autocommit") as session:
+        tea, milk = session.scalars(select(Item).order_by(Item.id)).all()
+        bread = Item(name="bread")
+        session.add(bread)
+        tea.name = "coffee"
+        session.delete(milk)
+        session.rollback()
+        assert inspect(bread).transient
+        assert inspect(milk).persistent
+        assert not (session.new or session.dirty or session.deleted)
+    with small.uow.scope(small.app) as session:
+        assert names(session) == ["tea", "milk"]
