@@ -236,6 +236,6 @@ def test_a_rollback_undoes_what_was_added_changed_and_deleted_after_a_read(small
         session.rollback()
         assert inspect(bread).transient
         assert inspect(milk).persistent
-        assert not (session.new or session.dirty or session.deleted)
+        assert [*session.new, *session.dirty, *session.deleted] == []
     with small.uow.scope(small.app) as session:
         assert names(session) == ["tea", "milk"]
