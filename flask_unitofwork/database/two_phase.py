@@ -132,9 +132,10 @@ class _Database:
         try:
             self._prepare(connection, str(xid))
         except BaseException as error:
-            # Whether it is prepared is unknown, to the driver, too. Without its connection it is rolled back; and if it
-            # is prepared, nobody has decided to commit it.
-            connection.invalidate(error)
+            # The driver takes it for prepared, and would roll back what is not there. (Of a lost connection, SQLAlchemy
+            # knows. Should its branch be prepared: nobody has decided to commit it.)
+            if _is_answer(connection, error):
+                connection.invalidate(error)
             raise
         xid.is_prepared = True
 
@@ -187,7 +188,7 @@ class _Database:
     def _settle_decision(self, connection: Connection, branch: Branch, error: BaseException) -> None:
         """The deciding commit failed with *error*: return if it happened nevertheless, and raise if not."""
         cause = _driver_s(error)
-        if is_answer(cause, connection.dialect, connection.connection):
+        if _is_answer(connection, error):
             raise _wrapped(error, cause) from cause
         branch.whole.verdict = Verdict.UNKNOWN
         note_commit(connection, committed=None)
@@ -199,7 +200,7 @@ class _Database:
         if decision is Decision.ROLLED_BACK:
             branch.whole.verdict = Verdict.OPEN
             note_commit(connection, committed=False)
-            raise _wrapped(error, cause) from cause
+            raise _wrapped(error, cause, lost=True) from cause
         if not _is_driver_s(connection, cause):
             raise error  # somebody wants out, and this is no time to ask questions
         raise UnknownCommitError(
@@ -222,7 +223,7 @@ class _Database:
     def _settle(self, connection: Connection, branch: Branch, error: BaseException) -> None:
         """A commit failed with *error* after the deciding one. Nothing can be rolled back any more."""
         cause = _driver_s(error)
-        if is_answer(cause, connection.dialect, connection.connection):
+        if _is_answer(connection, error):
             note_commit(connection, committed=None)
             raise _wrapped(error, cause) from cause
         connection.invalidate(cause)
@@ -273,6 +274,13 @@ def _patiently(ask: Callable[[], Decision]) -> Decision | None:
     return decision
 
 
+def _is_answer(connection: Connection, error: BaseException) -> bool:
+    """Whether *error* is the database's own word."""
+    if isinstance(error, DBAPIError):
+        return not error.connection_invalidated
+    return not connection.invalidated and is_answer(error, connection.dialect, connection.connection)
+
+
 def _driver_s(error: BaseException) -> BaseException:
     """The driver's error in *error*. Some drivers are asked directly, others by SQLAlchemy's connection."""
     return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
@@ -283,6 +291,14 @@ def _is_driver_s(connection: Connection, error: BaseException) -> bool:
     return isinstance(error, driver.Error)
 
 
-def _wrapped(error: BaseException, cause: BaseException) -> BaseException:
-    """*error* as SQLAlchemy's: the connection in whose name it is raised may be another driver's."""
-    return error if isinstance(error, DBAPIError) else OperationalError("COMMIT of what was prepared", {}, cause)
+def _wrapped(error: BaseException, cause: BaseException, *, lost: bool = False) -> BaseException:
+    """*error* as SQLAlchemy's: the connection in whose name it is raised may be another driver's.
+
+    Args:
+        error: what was raised.
+        cause: the driver's error in it.
+        lost: the connection was lost.
+    """
+    wrapped = error if isinstance(error, DBAPIError) else OperationalError("COMMIT of what was prepared", {}, cause)
+    wrapped.connection_invalidated = lost
+    return wrapped

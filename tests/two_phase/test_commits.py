@@ -132,6 +132,21 @@ class TestRollback:
         book(ledger, "tax")
         assert ledger.bookings() == ledger.traces() == ["tax"]
 
+    def test_where_a_constraint_fails_that_is_looked_at_when_it_is_prepared(self, ledger: Ledger) -> None:
+        if "mysql" in ledger.urls["audit"]:
+            return  # it looks at each statement
+        with ledger.app.app_context(), ledger.uow.get_engine("audit").begin() as connection:
+            connection.execute(text("ALTER TABLE trace DROP CONSTRAINT trace_name_key"))
+            connection.execute(text("ALTER TABLE trace ADD UNIQUE (name) DEFERRABLE INITIALLY DEFERRED"))
+        with pytest.raises(IntegrityError), ledger.uow.scope(ledger.app) as session:
+            ledger.book("rent")
+            session.execute(insert(Trace).values(name="rent"))
+            unit = ledger.uow.current
+        assert unit.state is State.ROLLED_BACK
+        assert ledger.bookings() == ledger.traces() == ledger.prepared() == []
+        book(ledger, "tax")
+        assert ledger.bookings() == ledger.traces() == ["tax"]
+
     def test_where_the_table_of_commits_is_missing(self, ledger: Ledger) -> None:
         with ledger.app.app_context(), ledger.uow.engine.begin() as connection:
             connection.execute(text("DROP TABLE unitofwork_commits"))

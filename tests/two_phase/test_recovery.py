@@ -5,8 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
 
@@ -21,21 +19,12 @@ from flask_unitofwork.database.commit_records import COMMIT_RECORDS
 from tests.conftest import Outside
 from tests.servers.wire import Wire
 from tests.two_phase.ledger import Ledger, configured
+from tests.two_phase.wired import COMMIT, PREPARE, through, wires
+
+__all__ = ["wires"]
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 60
-
-PREPARE = {"postgresql": "PREPARE TRANSACTION", "mysql": "XA PREPARE"}
-COMMIT = {"postgresql": "COMMIT PREPARED", "mysql": "XA COMMIT"}
-
-
-@pytest.fixture
-def wires(ledger: Ledger) -> Iterator[dict[str, Wire]]:
-    with ExitStack() as ended:
-        wires = {bind: Wire(url) for bind, url in ledger.urls.items()}
-        for wire in wires.values():
-            ended.callback(wire.close)
-        yield wires
 
 
 class Victim:
@@ -63,8 +52,8 @@ class Victim:
             wire.cut_now()
 
     def book(self, name: str) -> None:
-        urls = [self._wires[bind].url.render_as_string(hide_password=False) for bind in ("default", "audit")]
-        command = [sys.executable, "-m", "tests.two_phase.booking", *urls, name]
+        urls = through(self._wires)
+        command = [sys.executable, "-m", "tests.two_phase.booking", urls["default"], urls["audit"], name]
         self._process = subprocess.Popen(command, cwd=ROOT)
         self._started.set()
         assert self._process.wait(SECONDS) == -signal.SIGKILL
@@ -194,8 +183,7 @@ class TestRecover:
 
     def test_tells_which_database_cannot_be_reached(self, ledger: Ledger, wires: dict[str, Wire]) -> None:
         wires["audit"].refuse()
-        urls = {**ledger.urls, "audit": wires["audit"].url.render_as_string(hide_password=False)}
-        app, uow = configured(urls)
+        app, uow = configured(through(wires))
         result = app.test_cli_runner().invoke(args=["uow", "recover"])
         assert result.exit_code == 1
         assert result.output.startswith("audit: FAILED: ")
