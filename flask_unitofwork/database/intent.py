@@ -14,6 +14,7 @@ __all__ = [
     "ISOLATION_LEVELS",
     "NO_INTENT",
     "REFUSES_WRITES",
+    "STREAMS",
     "Intent",
     "IsolationLevel",
     "LoneWrite",
@@ -26,6 +27,9 @@ ISOLATION_LEVELS: Final[tuple[IsolationLevel, ...]] = get_args(IsolationLevel)
 
 INTENT: Final = "unitofwork_intent"
 """Where a connection (``Connection.info``) has the intent of the transaction in progress, while a unit uses it."""
+
+STREAMS: Final = "unitofwork_streams"
+"""Where a connection has the results that are streamed from it in read mode."""
 
 IDLE: Final = "unitofwork_idle"
 """Where a connection has the stretch of time in which its unit has not used it, where somebody watches that."""

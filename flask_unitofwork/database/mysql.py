@@ -18,6 +18,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from .fork import protect
 from .intent import Intent
 from .plan import EnginePlan
+from .streamed import watch_streams
 
 __all__ = ["begin_as", "build", "session_variables"]
 
@@ -45,6 +46,7 @@ def build(plan: EnginePlan) -> Engine:
     if _can_read_in_autocommit(plan):
         from .mysql_reading import read_in_autocommit
 
+        watch_streams(engine)
         read_in_autocommit(engine)
 
     @event.listens_for(engine, "connect")

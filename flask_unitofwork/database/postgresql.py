@@ -23,6 +23,7 @@ from .executions import OWN_STATEMENT
 from .fork import protect
 from .intent import Intent
 from .plan import EnginePlan
+from .streamed import watch_streams
 
 __all__ = ["begin_as", "build", "refuse_writes"]
 
@@ -52,6 +53,7 @@ def build(plan: EnginePlan) -> Engine:
         engine = plan.create_engine(connect_args=connect_args, imposed=_startup_options(plan, timeouts))
     protect(engine)
     if can_read_in_autocommit(plan):
+        watch_streams(engine)
         read_in_autocommit(engine)
         event.listen(engine, "handle_error", _notice_stale_plan)
     return engine

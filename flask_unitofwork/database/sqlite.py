@@ -21,6 +21,7 @@ from .pool import BoundedQueuePool
 from .sqlite_deadline import DEADLINE, Deadline
 from .sqlite_fork import protect_file
 from .sqlite_transactions import begin_transactions
+from .streamed import watch_streams
 
 __all__ = ["build"]
 
@@ -40,6 +41,7 @@ def build(plan: EnginePlan) -> Engine:
         _make_folder_on_connect(engine, plan)
         protect_file(engine, _file(engine.url))
     _configure_on_connect(engine, plan)
+    watch_streams(engine)
     begin_transactions(engine)
     return engine
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from . import mysql, postgresql, sqlite_transactions
-from .intent import AROUND, IDLE, INTENT, NO_INTENT, REFUSES_WRITES, Intent
+from .intent import AROUND, IDLE, INTENT, NO_INTENT, REFUSES_WRITES, STREAMS, Intent
 
 __all__ = ["amend_intent", "begin_as", "end_as", "forget_intents", "permit_writes", "refuse_writes"]
 
@@ -62,6 +62,7 @@ def end_as(connection: Connection, before: Intent) -> None:
     if connection.info.get(REFUSES_WRITES) and not before.read_only:
         permit_writes(connection)
     connection.info.pop(IDLE, None)
+    connection.info.pop(STREAMS, None)
     if before is NO_INTENT:
         connection.info.pop(
             INTENT, None
@@ -78,6 +79,7 @@ def forget_intents(engine: Engine) -> None:
 def _forget(_connection: object, record: ConnectionPoolEntry) -> None:
     record.info.pop(INTENT, None)
     record.info.pop(IDLE, None)
+    record.info.pop(STREAMS, None)
     record.info.pop(REFUSES_WRITES, None)
     record.info.pop(AROUND, None)
 

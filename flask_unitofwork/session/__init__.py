@@ -4,7 +4,7 @@ from .attachment import Attachment, SessionOwner
 from .choosers import BindChooser
 from .factory import session_factory
 from .lone_writes import lone_write
-from .reading import give_back
+from .reading import give_back, is_clean
 from .routing import BindSource, Router
 from .session import Session, attach, attachment_of
 from .shard_choosers import ExecuteChooser, IdentityChooser, ShardChooser
@@ -24,6 +24,7 @@ __all__ = [
     "attach",
     "attachment_of",
     "give_back",
+    "is_clean",
     "lone_write",
     "session_factory",
 ]

@@ -74,6 +74,10 @@ class ConnectionHolder(Protocol):
         """From the next statement on, and until the transaction that it begins is over, nothing runs in autocommit."""
         ...
 
+    def transaction_has_begun(self) -> None:
+        """A statement has begun a transaction."""
+        ...
+
     def rest(self) -> bool:
         """What was read has been read: whoever needs the connections may take them. False where they cannot be taken."""
         ...

@@ -71,7 +71,12 @@ def _resume(attachment: Attachment) -> bool:
 def _end_statement(session: orm.Session, attachment: Attachment) -> None:
     """A statement has run, or failed: its connection is anyone's, unless it is in a transaction now."""
     holder = attachment.holder
-    if holder is None or not holder.needs_no_connection or session.in_nested_transaction() or not is_clean(session):
+    if holder is None:
+        return
+    if not holder.needs_no_connection:
+        holder.transaction_has_begun()
+        return
+    if session.in_nested_transaction() or not is_clean(session):
         return
     attachment.resting = holder.rest()
     if not attachment.resting:

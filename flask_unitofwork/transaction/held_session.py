@@ -12,9 +12,10 @@ from sqlalchemy import Connection
 from ..database.autocommit import has_all_rows, is_in_transaction, leave_autocommit, transaction_check
 from ..database.intent import Intent, LoneWrite
 from ..database.leases import Lease, lease_of
+from ..database.streamed import has_only_streamed, when_streamed
 from ..database.transactions import amend_intent, begin_as, end_as
 from ..exceptions import DemarcationError
-from ..session import Attachment, Session, SessionOwner, attachment_of, give_back, lone_write
+from ..session import Attachment, Session, SessionOwner, attachment_of, give_back, is_clean, lone_write
 
 __all__ = ["HeldSession"]
 
@@ -96,6 +97,18 @@ class HeldSession:
         if len(self._in_transaction) == len(self.connections):
             return not any(tell() for tell in self._in_transaction)
         return all(has_all_rows(one) and not is_in_transaction(one) for one in self.connections)
+
+    def transaction_has_begun(self) -> None:
+        for connection in self.connections:
+            when_streamed(connection, self._streamed)
+
+    def _streamed(self) -> None:
+        """What was streamed in read mode has been read. If that was all, the transaction is over."""
+        session, attachment = self.session, self._attachment
+        if session is None or attachment is None or not attachment.reads:
+            return
+        if is_clean(session) and not session.in_nested_transaction() and all(map(has_only_streamed, self.connections)):
+            self.give_back()
 
     def rest(self) -> bool:
         if len(self._leases) != len(self.connections):

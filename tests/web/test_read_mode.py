@@ -188,7 +188,6 @@ class TestATransactionBegins:
             lambda stage: stage.uow.session.bulk_insert_mappings(Item, [{"name": "milk"}]),
             lambda stage: stage.uow.transaction().__enter__(),
             lambda stage: stage.uow.savepoint().__enter__(),
-            lambda stage: stage.uow.session.scalars(select(Item).execution_options(yield_per=1)).all(),
         ],
         ids=[
             "flush",
@@ -204,7 +203,6 @@ class TestATransactionBegins:
             "bulk",
             "transaction",
             "savepoint",
-            "server cursor",
         ],
     )
     def test_with_whatever_may_write_lock_or_hold(self, database_url: str, make_stage: MakeStage, act: Look) -> None:
