@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 from flask import Flask
-from sqlalchemy import Connection
 
 from ..session import Session
-from .apps import checked_app, state_of_app
-from .isolation import isolated
+from .apps import checked_app
+from .isolation import isolated_again
 from .own_session import session_for_test
 
 __all__ = ["isolated_example"]
@@ -38,14 +37,5 @@ def isolated_example(app: Flask) -> Generator[Session]:
                     app.test_client().post("/products", json={"name": name})
                     assert session.scalars(select(Product.name)).all() == [name]
     """
-    state = state_of_app(checked_app(app))
-    with ExitStack() as end:
-        if state.router.source is state.engines:
-            end.enter_context(isolated(app))
-        else:
-            # All of them, also those that the example is the first to use.
-            for name in state.engines:
-                connection = state.router.source[name]
-                assert isinstance(connection, Connection), "an isolated app has a connection for each database"
-                end.callback(connection.begin_nested().rollback)
-        yield end.enter_context(session_for_test(app))
+    with isolated_again(checked_app(app)), session_for_test(app) as session:
+        yield session

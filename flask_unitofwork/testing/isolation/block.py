@@ -11,10 +11,10 @@ from sqlalchemy.pool import Pool
 
 from ...exceptions import IsolationError, NotInitializedError
 from ...web import APP_STATE, AppState
-from .connections import borrowed
+from .connections import borrowed, connection_of
 from .pools import check_driver, pool_like
 
-__all__ = ["isolated"]
+__all__ = ["isolated", "isolated_again"]
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def isolated(app: Flask) -> Generator[None]:
         raise IsolationError(
             f"The app {app.import_name!r} is isolated already, and a test in a test would be rolled back with it. Leave"
             " the inner isolated(app) out: the pytest plugin isolates each test that uses the app. For a part of a test"
-            " that is rolled back alone, write: with uow.scope(app): uow.doom(…)"
+            " that is rolled back alone, write: with isolated_example(app): …"
         )
     for name, engine in state.engines.items():
         check_driver(name, engine)
@@ -58,4 +58,26 @@ def isolated(app: Flask) -> Generator[None]:
             return pool_like(pool, engine, shared, database)
 
         end.enter_context(state.engines.with_other_pools(pool_for))
+        yield
+
+
+@contextmanager
+def isolated_again(app: Flask) -> Generator[None]:
+    """Roll back, at the end of the block, what was written in it; what the test wrote before stays.
+
+    Args:
+        app: the app, isolated or not.
+
+    Raises:
+        NotInitializedError: it has no UnitOfWork.
+    """
+    state: AppState | None = app.extensions.get(APP_STATE)
+    if state is None or not state.engines.has_other_pools:
+        with isolated(app):
+            yield
+        return
+    databases = state.settings.databases
+    with ExitStack() as end:
+        for shared in {connection_of(databases[name], engine) for name, engine in state.engines.items()}:
+            end.callback(shared.end_part, shared.begin_part())
         yield

@@ -16,7 +16,7 @@ from .database import Database
 from .pools import database_of
 from .shared import SharedConnection
 
-__all__ = ["borrowed"]
+__all__ = ["borrowed", "connection_of"]
 
 
 @dataclass
@@ -50,6 +50,12 @@ def borrowed(settings: DatabaseSettings, engine: Engine) -> Generator[tuple[Shar
                 del _loans[key]
         if is_last:
             loan.shared.end()
+
+
+def connection_of(settings: DatabaseSettings, engine: Engine) -> SharedConnection:
+    """The connection that was borrowed for *engine*."""
+    with _lock:
+        return _loans[_key(settings, engine)].shared
 
 
 def _key(settings: DatabaseSettings, engine: Engine) -> Hashable:

@@ -22,6 +22,7 @@ class Transaction:
 
     Attributes:
         thread: the thread that began it.
+        is_part: it is no transaction, but a part of the test that is rolled back whatever else is done in it.
         is_over: it was committed or rolled back.
         failed: a statement in it failed, and PostgreSQL would run no other until it is rolled back.
         read_only: the database refuses writes.
@@ -31,6 +32,7 @@ class Transaction:
     """
 
     thread: int = field(default_factory=get_ident)
+    is_part: bool = False
     is_over: bool = False
     failed: bool = False
     read_only: bool = False
@@ -91,7 +93,7 @@ class Journal:
     def others(self, owner: Transaction | None) -> list[Transaction]:
         """The transactions beside *owner* that could go back to a savepoint."""
         found = (entry.owner for entry in self._entries if isinstance(entry, Mark))
-        return [one for one in found if one is not None and one is not owner]
+        return [one for one in found if one is not None and one is not owner and not one.is_part]
 
     def is_innermost(self, mark: Mark) -> bool:
         """Whether no other transaction has a savepoint after *mark*."""
@@ -137,6 +139,13 @@ class Journal:
             if entry.owner is not mark.owner and not (isinstance(entry, Mark) and entry.owner is None)
         ]
 
+    def end(self, part: Transaction) -> Mark:
+        """The connection goes back to the beginning of *part*, with all that was done since; it returns that."""
+        (mark,) = self.marks(part)
+        self._entries[self._entries.index(mark) :] = [Mark(mark.name)]
+        self._is_clean = True
+        return mark
+
     def drop(self, mark: Mark) -> None:
         """*mark* and the owner's savepoints after it have been released, and what is nobody's there."""
         place = self._entries.index(mark)
@@ -146,7 +155,7 @@ class Journal:
             if isinstance(entry, Change) or entry.owner not in {None, mark.owner}
         ]
         self._is_clean = False
-        if not self.others(None):
+        if not any(isinstance(entry, Mark) and entry.owner is not None for entry in self._entries):
             self._entries.clear()  # nobody can go back any more
 
     def forget(self, mark: Mark) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 
 from ...database.statements import Effect, effect_of_text
 from ...exceptions import IsolationError
-from .commands import Command, Verb, check_script, command_of
+from .commands import Verb, check_script, command_of
 from .journal import Transaction
 from .local_settings import local_settings
 from .logical import LogicalConnection
@@ -24,6 +24,12 @@ _FAILED: Final = "current transaction is aborted, commands ignored until end of 
 
 # What may be said in a transaction that has failed.
 _ENDS_FAILURE: Final = frozenset({Verb.COMMIT, Verb.ROLLBACK, Verb.ROLLBACK_TO})
+
+# By this the user's connection ends, and not the test's, which is the same to the server.
+_ENDS_ITSELF: Final = re.compile(r"\bpg_terminate_backend\s*\(\s*pg_backend_pid\s*\(\s*\)", re.IGNORECASE)
+
+# What is asked where COMMIT got no answer. Here that is not sent, so it was not carried out.
+_FATE: Final = re.compile(r"\bpg_xact_status\s*\(\s*(?P<id>[^()]+)\)", re.IGNORECASE)
 
 _CHOICE: Final = re.compile(r"\s*SET\s+TRANSACTION\s+(?P<what>ISOLATION\s+LEVEL|READ\s+ONLY)\b", re.IGNORECASE)
 
@@ -131,25 +137,28 @@ class PsycopgConnection(ConnectionProxy):
         transaction = logical.transaction
         if transaction is not None and transaction.failed and (command is None or command.verb not in _ENDS_FAILURE):
             raise _errors(self._driver).errors.InFailedSqlTransaction(_FAILED)
-        if command is not None and self._obey(command):
+        if command is not None and logical.obey(command):
             return None
         check_script(text)
+        if _ENDS_ITSELF.search(text):
+            self.close()
+            raise _errors(self._driver).errors.AdminShutdown("terminating connection due to administrator command")
+        if _FATE.search(text):
+            text = _FATE.sub(r"(CASE WHEN \g<id> IS NOT NULL THEN 'aborted' END)", text)
+            send = _sender(text, parameters)
         if not self._autocommit:
             transaction = logical.begin(read_only=bool(self.read_only))
         if transaction is not None and _CHOICE.match(text) and not logical.has_savepoints:
             text = _choose(transaction, text)
             if not text:
                 return None
-            send = _sender(text)
+            send = _sender(text, parameters)
         effect = effect_of_text(text)
         if transaction is not None:
             self._restore_at_commit(transaction, local_settings(text, parameters))
             if transaction.read_only:
                 return self._only_read(transaction, text, send, cursor)
         return logical.run(text, effect, lambda: send(cursor), lambda: send(self._driver.cursor()))
-
-    def _obey(self, command: Command) -> bool:
-        return self._logical.obey(command)
 
     def _only_read(self, transaction: Transaction, text: str, send: Callable[[Any], Any], cursor: Any) -> Any:
         if effect_of_text(text) is Effect.CONTROL:
@@ -216,8 +225,8 @@ def _choose(transaction: Transaction, text: str) -> str:
     return "; ".join(part.strip() for part in rest if part.strip())
 
 
-def _sender(text: str) -> Callable[[Any], Any]:
-    return lambda cursor: cursor.execute(text)
+def _sender(text: str, parameters: Any) -> Callable[[Any], Any]:
+    return lambda cursor: cursor.execute(text, parameters)
 
 
 def _setting(name: str, driver: Any) -> str:

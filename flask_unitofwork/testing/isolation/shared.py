@@ -239,6 +239,22 @@ class SharedConnection:
             self._writer = None
         self._ended.notify_all()
 
+    # -- parts of a test ---------------------------------------------------------------------------------------------
+
+    def begin_part(self) -> Transaction:
+        """A part of the test begins that is rolled back by itself."""
+        with self._lock:
+            self.open()
+            part = Transaction(is_part=True)
+            self._set(Mark(self._new_name(), part))
+            return part
+
+    def end_part(self, part: Transaction) -> None:
+        """Roll back whatever was done since the part began, and be as it was then."""
+        with self._lock:
+            if not self._held.is_over and self._held.problem is None:
+                self._held.send(f"ROLLBACK TO SAVEPOINT {self._journal.end(part).name}")
+
     # -- savepoints --------------------------------------------------------------------------------------------------
 
     def savepoint(self, owner: Transaction, label: str) -> None:
