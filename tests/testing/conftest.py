@@ -7,10 +7,10 @@ from typing import Final
 
 import pytest
 
-from tests.stage import make_stage
+from tests.stage import make_stage, sqlite_stage, stage
 from tests.testing.shop import shop, shop_at, sqlite_shop, treatment
 
-__all__ = ["Project", "make_stage", "project", "shop", "shop_at", "sqlite_shop", "treatment"]
+__all__ = ["Project", "make_stage", "project", "shop", "shop_at", "sqlite_shop", "sqlite_stage", "stage", "treatment"]
 
 pytest_plugins = ["pytester"]
 

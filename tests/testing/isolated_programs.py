@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Final
 
 from flask import stream_with_context
-from sqlalchemy import ForeignKeyConstraint, String, func, insert, inspect, select, text, update
+from sqlalchemy import ForeignKeyConstraint, String, delete, func, insert, inspect, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -44,7 +44,7 @@ class Owner(Base):
     __tablename__ = "program_owner"
     __table_args__ = (
         ForeignKeyConstraint(["item_id"], ["program_item.id"], deferrable=True, initially="DEFERRED").ddl_if(
-            dialect=("postgresql", "sqlite")
+            callable_=lambda *_, dialect, **__: dialect.name != "mysql"
         ),
     )
 
@@ -354,8 +354,8 @@ def what_is_deferred_fails_at_the_commit(stage: Stage) -> Iterator[object]:
                 uow.session.commit()
                 yield names(uow.session)
             with uow.scope() as session:
-                session.execute(Owner.__table__.delete())
-                session.execute(Item.__table__.delete())
+                session.execute(delete(Owner))
+                session.execute(delete(Item))
 
 
 # -- beside the sessions ---------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from sqlalchemy.pool import Pool
 from ...exceptions import IsolationError, NotInitializedError
 from ...web import APP_STATE, AppState
 from .connections import borrowed, connection_of
+from .kept_sessions import sessions_watched
 from .pools import check_driver, pool_like
 
 __all__ = ["isolated", "isolated_again"]
@@ -28,8 +29,8 @@ def isolated(app: Flask) -> Generator[None]:
 
     Raises:
         NotInitializedError: it has none.
-        IsolationError: it is isolated already, or has a database whose driver cannot be shared. In the block: what was
-            done cannot be rolled back.
+        IsolationError: it is isolated already, or has a database whose driver cannot be shared. In the block: what is
+            done could not be rolled back, or a session is of another test.
 
     Example:
         ::
@@ -58,6 +59,7 @@ def isolated(app: Flask) -> Generator[None]:
             return pool_like(pool, engine, shared, database)
 
         end.enter_context(state.engines.with_other_pools(pool_for))
+        end.enter_context(sessions_watched(state.engines.values()))
         yield
 
 
