@@ -125,8 +125,7 @@ def fail(name: FaultName, dialect: Dialect, cursor: Any, *, for_real: bool) -> N
         name: which.
         dialect: the database's.
         cursor: the driver's, of the connection that fails.
-        for_real: whether the connection may be lost and its transaction rolled back. It may not where a test's own
-            transaction is around it.
+        for_real: whether the server may end the connection. It may not where that is the test's own.
 
     Raises:
         Exception: always.
@@ -139,7 +138,7 @@ def fail(name: FaultName, dialect: Dialect, cursor: Any, *, for_real: bool) -> N
         raise _sqlite_error(*_SQLITE[name])
     else:
         state, number, message = _MYSQL[name]
-        if number == _ROLLED_BACK and for_real:
+        if number == _ROLLED_BACK:
             cursor.execute("ROLLBACK")
         cursor.execute(f"SIGNAL SQLSTATE '{state}' SET MYSQL_ERRNO = {number}, MESSAGE_TEXT = %s", (message,))
     raise AssertionError(f"{dialect.name} did not raise a {name}")
@@ -165,14 +164,8 @@ def refuse(name: CheckoutFault, dialect: Dialect) -> Exception:
 
 
 def _lose(dialect: Dialect, cursor: Any, *, for_real: bool) -> NoReturn:
-    if dialect.name == "postgresql":
-        if for_real:
-            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-        try:
-            # What was done is lost, and nothing more can be done before the rollback, as on a lost connection.
-            _raise_in_postgresql(cursor, "57P01", "terminating connection due to administrator command")
-        except dialect.loaded_dbapi.Error:
-            pass
+    if dialect.name == "postgresql" and for_real:
+        cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
     raise connection_lost(dialect)
 
 

@@ -3,8 +3,8 @@
 Note: where a fault happens
     Where the database's own would: a statement's while it is executed, a commit's where COMMIT is sent, a checkout's
     where the pool gives out a connection. So SQLAlchemy wraps it, tells its listeners, and drops a connection that is
-    lost, and the unit of work does about it what it does in production. In an isolated test a commit releases a
-    savepoint, and that is what fails; a lost connection stays with the test, though the app is told that it is lost.
+    lost, and the unit of work does about it what it does in production. In an isolated test it is the app's connection
+    that is lost, and not the test's.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from threading import local
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
-from sqlalchemy import Connection, Engine, ExceptionContext, event, exc, orm
+from sqlalchemy import Connection, Engine, ExceptionContext, event, exc
 from sqlalchemy.engine.interfaces import Dialect, ExecutionContext
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from ..database.commits import INSTEAD_OF_COMMIT
 from ..database.statements import Effect, effect_of
-from ..session import Session, attachment_of
+from ..session import Session
 from ..web import AppState
 from .driver_errors import fail, refuse
 from .fault import Fault, Moment
@@ -32,14 +32,10 @@ Take = Callable[[Moment, str, str | None], Fault | None]
 the statement's text, if there is one."""
 
 
-_RELEASE: Final = "RELEASE SAVEPOINT"
-
-
 class _Here(local):
     """What the thread in progress is doing."""
 
     flushing = False
-    committing = False
 
 
 class Provocation:
@@ -54,8 +50,7 @@ class Provocation:
         self._state = state
         self._take = take
         self._here = _Here()
-        self._provoked: BaseException | None = None
-        self._loses = False
+        self._lost: BaseException | None = None
 
     @contextmanager
     def listening(self) -> Generator[None]:
@@ -66,12 +61,10 @@ class Provocation:
                 event.listen(target, name, listener, **options)
                 end.callback(event.remove, target, name, listener)
 
+            # A unit with such listeners begins a transaction also where its flush is one statement: a COMMIT can fail.
             listen(Session, "before_flush", self._flush_begins)
             listen(Session, "after_flush", self._flush_ended)
-            listen(Session, "before_commit", self._commit_begins)
-            listen(Session, "after_commit", self._commit_ended)
             listen(Session, "after_soft_rollback", self._rolled_back)
-            listen(Session, "after_begin", self._connection_begun)
             for name, engine in self._state.engines.items():
                 self._listen_to_engine(name, engine, listen)
             yield
@@ -103,7 +96,7 @@ class Provocation:
         listen(engine, "commit", commit)
         listen(engine, "prepare_twophase", prepare)
         listen(engine, "checkout", checkout)
-        listen(engine, "handle_error", self._tell_of_loss, retval=True)
+        listen(engine, "handle_error", self._tell_of_loss)
 
     def _flush_begins(self, _session: object, _context: object, _instances: object) -> None:
         self._here.flushing = True
@@ -111,26 +104,8 @@ class Provocation:
     def _flush_ended(self, _session: object, _context: object) -> None:
         self._here.flushing = False
 
-    def _commit_begins(self, session: orm.Session) -> None:
-        self._here.committing = not session.in_nested_transaction()
-
-    def _commit_ended(self, _session: object) -> None:
-        self._here.committing = False
-
     def _rolled_back(self, _session: object, _transaction: object) -> None:
-        self._here.flushing = self._here.committing = False
-
-    def _connection_begun(
-        self, session: orm.Session, transaction: orm.SessionTransaction, connection: Connection
-    ) -> None:
-        """In an isolated test no pool gives out a connection: this is where it would have."""
-        bind = self._name_of(connection.engine)
-        if transaction.nested or bind is None or not self._is_isolated or not self._is_ours(session):
-            return
-        fault = self._take("checkout", bind, None)
-        if fault is not None:
-            origin = self._refusal(fault, connection.engine)
-            raise _wrapped(origin, connection.dialect, is_disconnect=False) from origin
+        self._here.flushing = False
 
     # -- failing -------------------------------------------------------------------------------------------------
 
@@ -139,22 +114,11 @@ class Provocation:
     ) -> None:
         effect = effect_of(statement, context)
         if effect in (Effect.CONTROL, Effect.SAVEPOINT):
-            if self._here.committing and statement.startswith(_RELEASE) and self._is_isolated:
-                self._release(bind, connection.engine, cursor, statement)
             return
         fault = self._take("flush", bind, statement) if self._here.flushing and effect is Effect.WRITE else None
         fault = fault or self._take("statement", bind, statement)
         if fault is not None:
             self._fail(fault, connection.engine, cursor)
-
-    def _release(self, bind: str, engine: Engine, cursor: Any, statement: str) -> None:
-        """The commit of an isolated test: where it fails, a savepoint is to be undone that SQLAlchemy takes for gone."""
-        fault = self._take("commit", bind, None)
-        if fault is not None:
-            try:
-                self._fail(fault, engine, cursor)
-            finally:
-                cursor.execute(statement.replace(_RELEASE, "ROLLBACK TO SAVEPOINT", 1))
 
     def _fail_commit(self, fault: Fault, engine: Engine, proxied: PoolProxiedConnection) -> None:
         cursor = proxied.cursor()
@@ -182,11 +146,11 @@ class Provocation:
             raise fault.what
         name: Any = fault.what
         try:
-            fail(name, engine.dialect, cursor, for_real=not self._is_isolated)
+            fail(name, engine.dialect, cursor, for_real=not self._state.engines.has_other_pools)
         except Exception as error:
             error.add_note(fault.note)
-            if self._is_isolated:
-                self._provoked, self._loses = error, name == "disconnect"
+            if name == "disconnect":
+                self._lost = error
             raise
 
     def _refusal(self, fault: Fault, engine: Engine) -> Exception:
@@ -197,41 +161,18 @@ class Provocation:
         error.add_note(fault.note)
         return error
 
-    def _tell_of_loss(self, failure: ExceptionContext) -> BaseException | None:
-        """The app is told that the connection is lost, and the test keeps it, with the transaction around the test."""
-        origin = failure.original_exception
-        if self._provoked is None or origin is not self._provoked:
-            return None
-        self._provoked, lost = None, self._loses or failure.is_disconnect
-        failure.is_disconnect = False
-        return _wrapped(origin, failure.dialect, failure.statement, failure.parameters, is_disconnect=lost)
-
-    # -- whose it is ---------------------------------------------------------------------------------------------
-
-    @property
-    def _is_isolated(self) -> bool:
-        return self._state.router.source is not self._state.engines
-
-    def _name_of(self, engine: Engine) -> str | None:
-        return next((name for name, one in self._state.engines.items() if one.pool is engine.pool), None)
-
-    def _is_ours(self, session: orm.Session) -> bool:
-        attachment = attachment_of(session) if isinstance(session, Session) else None
-        return attachment is not None and attachment.router is self._state.router
+    def _tell_of_loss(self, failure: ExceptionContext) -> None:
+        """Not every driver tells from the error that the connection is lost: some look at the connection."""
+        if self._lost is not None and failure.original_exception is self._lost:
+            self._lost = None
+            failure.is_disconnect = True
 
 
-def _wrapped(
-    origin: BaseException,
-    dialect: Dialect,
-    statement: str | None = None,
-    parameters: Any = None,
-    *,
-    is_disconnect: bool,
-) -> BaseException:
-    """What SQLAlchemy makes of *origin*, where it is the driver's."""
+def _wrapped(origin: BaseException, dialect: Dialect, *, is_disconnect: bool) -> BaseException:
+    """What SQLAlchemy makes of *origin*, which is the driver's."""
     driver: Any = dialect.loaded_dbapi
     error: Any = origin
-    wrapped = exc.DBAPIError.instance(
-        statement, parameters, error, driver.Error, connection_invalidated=is_disconnect, dialect=dialect
+    wrapped: BaseException = exc.DBAPIError.instance(
+        None, None, error, driver.Error, connection_invalidated=is_disconnect, dialect=dialect
     )
-    return wrapped if isinstance(error, driver.Error) else origin
+    return wrapped

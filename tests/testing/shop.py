@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from flask import Flask, render_template_string
@@ -143,10 +144,10 @@ def shop_at() -> Iterator[ShopAt]:
 
 
 @contextmanager
-def made_shop(url: str, visits: str, treatment: str) -> Generator[Shop]:
+def made_shop(url: str, visits: str, treatment: str, **config: Any) -> Generator[Shop]:
     uow = UnitOfWork(metadata=Base.metadata)
     flask = Flask(__name__)
-    flask.config.update(PROPAGATE_EXCEPTIONS=False, UNITOFWORK_DATABASES={"default": url, "visits": visits})
+    flask.config.update(PROPAGATE_EXCEPTIONS=False, UNITOFWORK_DATABASES={"default": url, "visits": visits}, **config)
     uow.init_app(flask)
     add_views(flask, uow)
     with flask.app_context():

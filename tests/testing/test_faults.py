@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from sqlalchemy import exc, select, text
@@ -12,8 +12,9 @@ from werkzeug.test import TestResponse
 
 from flask_unitofwork import ConfigurationError, UnknownBindError
 from flask_unitofwork.testing import Faults, provoked_faults
+from tests.servers.postgresql import PostgreSQL
 
-from .shop import Line, Order, Shop, ShopAt, Visit
+from .shop import Line, Order, Shop, ShopAt, Visit, made_shop
 
 # What SQLAlchemy makes of it, and the driver's own code: SQLSTATE, error number or SQLite's.
 KINDS = {
@@ -182,6 +183,27 @@ def test_a_fault_is_of_one_database(shop: Shop, faults: Faults) -> None:
         session.execute(text("SELECT 1"), bind_arguments={"bind": session.get_bind(Visit)})
     with pytest.raises(UnknownBindError):
         faults.commit("deadlock", bind="orders")
+
+
+@pytest.mark.parametrize("name", ["serialization_failure", "disconnect"])
+def test_the_first_of_two_phases_fails(
+    postgresql_server: PostgreSQL, treatment: str, name: Literal["serialization_failure", "disconnect"]
+) -> None:
+    borrowed = postgresql_server.borrow(), postgresql_server.borrow()
+    orders, visits = (url.render_as_string(hide_password=False) for url in borrowed)
+    with (
+        made_shop(orders, visits, treatment, UNITOFWORK_TWO_PHASE=True) as shop,
+        provoked_faults(app=shop.app) as faults,
+    ):
+        faults.commit(name, bind="visits")
+        with pytest.raises(exc.OperationalError), shop.uow.scope(shop.app) as session:
+            session.add_all([Order(customer="Ada"), Visit(path="/")])
+        assert shop.customers() == []
+        with shop.uow.scope(shop.app) as session:
+            session.add_all([Order(customer="Ada"), Visit(path="/")])
+        assert shop.customers() == ["Ada"]
+    for url in borrowed:
+        postgresql_server.give_back(url)
 
 
 def test_the_exception_itself_may_be_given(shop: Shop, faults: Faults, failures: list[exc.DBAPIError]) -> None:
