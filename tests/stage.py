@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +62,7 @@ MakeStage = Callable[..., Stage]
 
 
 @pytest.fixture
-def make_stage(outside: Outside) -> Iterator[MakeStage]:
+def make_stage(outside: Outside) -> MakeStage:
     made: list[Stage] = []
 
     def make(url: str, **config: Any) -> Stage:
@@ -77,10 +77,7 @@ def make_stage(outside: Outside) -> Iterator[MakeStage]:
         made.append(stage)
         return stage
 
-    yield make
-    for stage in made:
-        with stage.app.app_context():
-            stage.uow.dispose()
+    return make
 
 
 @pytest.fixture

@@ -62,6 +62,12 @@ class AppEngines:
         finally:
             self._makers.remove(fixturedef)
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        """The test is over, and its databases may be dropped with its fixtures. What these still ask is closed later."""
+        for app in self._alive(item):
+            state_of_app(app).engines.dispose()
+
     def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[Any]) -> None:
         """The fixture's own teardown has run."""
         self._dispose(fixturedef)
@@ -71,7 +77,9 @@ class AppEngines:
             self._made.setdefault(self._makers[-1], []).append(ref(app))
 
     def _dispose(self, maker: object) -> None:
-        for made in self._made.pop(maker, ()):
-            app = made()
-            if app is not None:
-                state_of_app(app).engines.dispose()
+        for app in self._alive(maker):
+            state_of_app(app).engines.dispose()
+        self._made.pop(maker, None)
+
+    def _alive(self, maker: object) -> list[Flask]:
+        return [app for made in self._made.get(maker, ()) if (app := made()) is not None]

@@ -39,6 +39,7 @@ class DatabaseServer(ABC):
 
     copies: ClassVar[bool] = False
     name_length: ClassVar[int]
+    _options: ClassVar[str] = ""
 
     def __init__(self, url: URL) -> None:
         self._engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
@@ -55,7 +56,7 @@ class DatabaseServer(ABC):
         Raises:
             sqlalchemy.exc.DBAPIError: the user may not, or somebody is connected to the one that is copied.
         """
-        source = "" if copy_of is None else f" TEMPLATE {self._quoted(copy_of)}"
+        source = self._options if copy_of is None else f" TEMPLATE {self._quoted(copy_of)}"
         try:
             self._run(f"CREATE DATABASE {self._quoted(name)}{source}")
         except DBAPIError as error:
@@ -138,6 +139,8 @@ class MySQLServer(DatabaseServer):
     """MySQL or MariaDB."""
 
     name_length: ClassVar[int] = 64
+    # The server's default may be one that has not all letters.
+    _options: ClassVar[str] = " CHARACTER SET utf8mb4"
 
     def __init__(self, url: URL) -> None:
         super().__init__(url.set(database=""))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Connection, Engine, func, select, update
+from sqlalchemy import URL, Connection, Engine, func, select, update
 from werkzeug.test import TestResponse
 
 from example_app import create_app, example_data
 from example_app.extensions import uow
 from example_app.models import AuditEntry, Base, Customer, Order, OrderLine, Product
+from tests.conftest import DATABASES, Server
 
 Outside = Callable[[Engine], AbstractContextManager[Connection]]
 
@@ -79,25 +80,54 @@ def instance(tmp_path: Path) -> Path:
     return tmp_path / "instance"
 
 
-def open_shop(url: str, instance: Path) -> Iterator[Flask]:
-    """A shop with example data; the letters about that are cleared away."""
+def open_shop(url: str, instance: Path) -> Flask:
+    """A shop with example data."""
     shop = create_app({"TESTING": True, "UNITOFWORK_DATABASES": url}, instance_path=instance)
-    try:
-        with uow.scope(shop):
-            uow.create_all()
-            example_data.fill()
-        for letter in letters(instance):
-            letter.unlink()
-        yield shop
-    finally:
-        with shop.app_context():
-            uow.dispose()
+    with shop.app_context():
+        uow.create_all()
+    fill(shop)
+    return shop
+
+
+def fill(shop: Flask) -> None:
+    """Put the example data into the shop; the letters about that are cleared away."""
+    with uow.scope(shop):
+        example_data.fill()
+    for letter in letters(Path(shop.instance_path)):
+        letter.unlink()
 
 
 @pytest.fixture
-def shop(database_url: str, instance: Path) -> Iterator[Flask]:
+def shop(database_url: str, instance: Path) -> Flask:
     """The shop, once on each database. (A fixture named `app` would get a request context from pytest-flask.)"""
-    yield from open_shop(database_url, instance)
+    return open_shop(database_url, instance)
+
+
+# -- a shop for all tests that are rolled back: what they look at with `books` is the seed, which is there for real --
+
+
+@pytest.fixture(scope="session", params=DATABASES)
+def standing_shop(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, uow_worker_url: Callable[[URL | str], str]
+) -> Flask:
+    """One shop on each database. Tests marked `uow_isolated` let it be their `shop`."""
+    servers = {"postgresql": "postgresql_server", "mariadb": "mariadb_server"}
+    url: URL | str = "sqlite://" if request.param == "sqlite-memory" else "sqlite:///shop.db"
+    if request.param in servers:
+        server: Server = request.getfixturevalue(servers[request.param])
+        url = server.borrow().set(database="shop_of_tests")
+    config = {"TESTING": True, "UNITOFWORK_DATABASES": uow_worker_url(url)}
+    return create_app(config, instance_path=tmp_path_factory.mktemp("instance"))
+
+
+@pytest.fixture
+def uow_app(standing_shop: Flask) -> Flask:
+    return standing_shop
+
+
+@pytest.fixture(scope="session")
+def uow_seed() -> Callable[[Flask], None]:
+    return fill
 
 
 @pytest.fixture

@@ -5,9 +5,17 @@ from __future__ import annotations
 import re
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.example_app.conftest import Books
+
+pytestmark = pytest.mark.uow_isolated
+
+
+@pytest.fixture
+def shop(standing_shop: Flask) -> Flask:
+    return standing_shop
 
 
 def add(visitor: FlaskClient, books: Books, name: str, quantity: str) -> int:

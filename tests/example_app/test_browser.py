@@ -26,8 +26,8 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def shop(sqlite_url: str, instance: Path) -> Iterator[Flask]:
-    yield from open_shop(sqlite_url, instance)
+def shop(sqlite_url: str, instance: Path) -> Flask:
+    return open_shop(sqlite_url, instance)
 
 
 @pytest.fixture

@@ -12,6 +12,13 @@ from sqlalchemy import Connection, event
 
 from example_app.extensions import uow
 
+pytestmark = pytest.mark.uow_isolated
+
+
+@pytest.fixture
+def shop(standing_shop: Flask) -> Flask:
+    return standing_shop
+
 
 def test_orders_are_listed_newest_first_on_pages(visitor: FlaskClient) -> None:
     first, second = (re.findall(r">Order (\d+)</a>", visitor.get(f"/orders?page={page}").text) for page in (1, 2))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,8 +17,8 @@ from tests.example_app.conftest import open_shop
 
 
 @pytest.fixture
-def shop(sqlite_url: str, instance: Path) -> Iterator[Flask]:
-    yield from open_shop(sqlite_url, instance)
+def shop(sqlite_url: str, instance: Path) -> Flask:
+    return open_shop(sqlite_url, instance)
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,16 @@ def test_two_runs_beside_each_other_have_their_own(postgresql: Engine, monkeypat
     assert databases(postgresql) == set()
 
 
+def test_a_worker_s_database_keeps_all_letters(mariadb_url: str) -> None:
+    databases = WorkerDatabases("main", "1")
+    engine = create_engine(databases.url(mariadb_url), poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE words (word VARCHAR(20))"))
+        connection.execute(text("INSERT INTO words VALUES ('Muñoz 🍞')"))
+        assert connection.scalar(text("SELECT word FROM words")) == "Muñoz 🍞"
+    databases.drop()
+
+
 @pytest.mark.parametrize(
     ("url", "message"),
     [

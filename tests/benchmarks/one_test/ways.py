@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -92,7 +92,7 @@ Way = Callable[[Place], AbstractContextManager[object]]
 
 
 @contextmanager
-def _server(url: URL) -> Iterator[Connection]:
+def _server(url: URL) -> Generator[Connection]:
     engine = create_engine(url.set(database="postgres"), poolclass=NullPool, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         yield connection
