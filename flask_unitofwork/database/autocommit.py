@@ -48,16 +48,13 @@ _SWITCHED: Final = "unitofwork_switched"
 """Where a connection has whether it was switched to autocommit."""
 
 _IDLE: Final = 0
-_SERVER_STATUS_IN_TRANS: Final = 1
 
 
 # Asked of the driver's connection each time, without a round trip: so there is no state of ours that could be wrong.
 _IN_TRANSACTION: Final[Mapping[str, Callable[[Any], bool]]] = {
     "psycopg": lambda connection: connection.pgconn.transaction_status != _IDLE,
-    # The connections of this package know more than the server's status (`BeginningConnection`).
-    "pymysql": lambda connection: bool(
-        getattr(connection, "in_transaction", connection.server_status & _SERVER_STATUS_IN_TRANS)
-    ),
+    # Its own connections do not tell, for the server's status is not renewed by a SELECT: those of this package do.
+    "pymysql": lambda connection: bool(getattr(connection, "in_transaction", True)),
     "pysqlite": lambda connection: connection.in_transaction,
 }
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pymysql.connections import Connection
 from pymysql.constants import CLIENT, SERVER_STATUS
-from pymysql.err import DataError, Error, IntegrityError, ProgrammingError
+from pymysql.err import DataError, Error, IntegrityError, InterfaceError, ProgrammingError
 
 from .mysql_parts import Part, part_of
 
@@ -89,6 +89,21 @@ class BeginningConnection(_Driver):
             super().query("SET autocommit = 1")
         self._ended()
 
+    def fileno(self) -> int:
+        """The descriptor of the socket, which mysqlclient and psycopg tell as well.
+
+        PyMySQL has no public name for its socket. It calls it ``_sock``; the tests of forks and of connections that are
+        dead already fail if that changes.
+
+        Raises:
+            pymysql.err.InterfaceError: the connection is closed.
+        """
+        if not self.open:
+            raise InterfaceError(0, "")
+        connection: Any = self
+        number: int = connection._sock.fileno()
+        return number
+
     # -- what PyMySQL's users call -----------------------------------------------------------------------------------
 
     def query(self, sql: Any, unbuffered: bool = False) -> int:
@@ -109,10 +124,6 @@ class BeginningConnection(_Driver):
         elif part is Part.END:
             self._ended()
         return answer
-
-    def begin(self) -> None:
-        self.untouched = False
-        super().begin()
 
     def commit(self) -> None:
         """Commit; without a round trip where there is nothing to commit."""

@@ -389,7 +389,6 @@ def test_a_lost_answer_is_reported_as_unknown(fragile: tuple[Stage, Wire], cut: 
     assert named(stage, Item) == (["tea", "milk", "sugar"] if cut is Cut.AFTER else ["tea", "sugar"])
 
 
-@pytest.mark.parametrize("server_url", ["postgresql"], indirect=True)
 def test_a_connection_that_is_dead_already_is_found_out_before(fragile: tuple[Stage, Wire]) -> None:
     """So nothing is unknown: the work was not done."""
     stage, wire = fragile
