@@ -98,6 +98,8 @@ def _are_near(one: object, other: object) -> bool:
         return (one.tzinfo is None) == (other.tzinfo is None) and abs(one - other) < _MINUTE
     if isinstance(one, time) and isinstance(other, time):
         return abs(_since_midnight(one) - _since_midnight(other)) < _MINUTE
+    if isinstance(one, datetime) or isinstance(other, datetime):
+        return False
     return isinstance(one, date) and isinstance(other, date) and abs(one - other) <= timedelta(days=1)
 
 
