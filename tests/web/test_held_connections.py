@@ -6,7 +6,7 @@ import inspect
 import logging
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Final
@@ -33,7 +33,7 @@ Reports = list[warnings.WarningMessage]
 
 
 @contextmanager
-def reports() -> Iterator[Reports]:
+def reports() -> Generator[Reports]:
     """The warnings about held connections in the block."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
