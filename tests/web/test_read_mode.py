@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask, stream_with_context
 from flask.typing import ResponseReturnValue
-from sqlalchemy import ForeignKey, delete, event, func, insert, select, text, update
+from sqlalchemy import ForeignKey, String, delete, event, func, insert, select, text, update
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship, selectinload
 
 from flask_unitofwork import DemarcationError, State
@@ -20,12 +20,9 @@ class Label(Base):
     __tablename__ = "label"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    text: Mapped[str] = mapped_column()
+    text: Mapped[str] = mapped_column(String(50))
     item_id: Mapped[int] = mapped_column(ForeignKey("item.id"))
     item: Mapped[Item] = relationship(backref="labels")
-
-
-Label.__table__.c.text.type.length = 50  # type: ignore[attr-defined]
 
 
 @pytest.fixture(params=["postgresql", "mariadb"])
