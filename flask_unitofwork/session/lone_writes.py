@@ -2,7 +2,8 @@
 
 What is not certain to be one statement counts as several. A flush of one object is one statement where the object's
 class has one table and nothing but the object's own row changes: no row of a relationship, no key that other rows have
-as theirs. And where nobody listens: what a listener does, it may do in the database.
+as theirs. And where nobody listens: what a listener does, it may do in the database. And where the transaction is the
+session's own: one that it has joined is for others to roll back.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from sqlalchemy import inspect, orm
+from sqlalchemy import Connection, inspect, orm
 from sqlalchemy.orm import InstanceState, Mapper
 from sqlalchemy.orm.interfaces import MANYTOONE
 
@@ -47,6 +48,8 @@ def lone_write(session: orm.Session, connection: Any) -> LoneWrite | None:
         session: it is being flushed.
         connection: what it will use.
     """
+    if _may_have_joined(session):
+        return None
     changes = [*session.new, *session.dirty, *session.deleted]
     if len(changes) != 1:
         return None
@@ -62,6 +65,14 @@ def lone_write(session: orm.Session, connection: Any) -> LoneWrite | None:
     ):
         return None
     return LoneWrite("insert" if session.new else "delete" if session.deleted else "update", mapper.local_table)
+
+
+def _may_have_joined(session: orm.Session) -> bool:
+    """Whether the flush may be a part of a transaction that somebody else has begun, on a connection that *session* got.
+
+    Its BEGIN may not have been sent yet, so that the connection itself does not tell.
+    """
+    return any(isinstance(bind, Connection) for bind in (session.bind, *session.binds.values()))
 
 
 def _is_of_one_row(state: InstanceState[Any], *, deleted: bool) -> bool:

@@ -402,3 +402,15 @@ def test_a_connection_that_is_dead_already_is_found_out_before(fragile: tuple[St
     assert post(stage, lambda session: session.add(Item(name="milk"))) == 503
     assert post(stage, lambda session: session.add(Item(name="sugar"))) == 200
     assert named(stage, Item) == ["tea", "sugar"]
+
+
+@pytest.mark.parametrize("by", ["bind", "binds"])
+def test_a_write_in_a_transaction_that_the_session_has_joined_is_a_part_of_it(stage: Stage, by: str) -> None:
+    with stage.engine.connect() as connection:
+        outer = connection.begin()
+        with stage.uow.scope(stage.app):
+            stage.uow.registry.remove()
+            session = stage.uow.registry(**({"bind": connection} if by == "bind" else {"binds": {Base: connection}}))
+            session.add(Shelf(name="new"))
+        outer.rollback()
+    assert "new" not in named(stage, Shelf)
