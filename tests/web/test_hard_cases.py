@@ -15,7 +15,7 @@ from flask.views import MethodView
 from sqlalchemy import event, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
-from flask_unitofwork import DemarcationError, DoomedError, State
+from flask_unitofwork import DemarcationError, DoomedError, Session, State
 from tests.stage import Item, MakeStage, Stage
 
 
@@ -261,8 +261,17 @@ class TestBlocksInOddPlaces:
     def test_a_scope_that_cannot_make_its_session_leaks_no_context(
         self, sqlite_url: str, make_stage: MakeStage
     ) -> None:
-        stage = make_stage(sqlite_url, UNITOFWORK_SESSION_OPTIONS={"join_transaction_mode": "nonsense"})
-        with pytest.raises(Exception, match="join_transaction_mode"), stage.uow.scope(stage.app):
+        class Refusing(Session):
+            refuses = False
+
+            def __init__(self, **options: Any) -> None:
+                if self.refuses:
+                    raise LookupError("no session today")
+                super().__init__(**options)
+
+        stage = make_stage(sqlite_url, UNITOFWORK_SESSION_OPTIONS={"class_": Refusing})
+        Refusing.refuses = True
+        with pytest.raises(LookupError, match="no session today"), stage.uow.scope(stage.app):
             pass
         assert not has_app_context()
 
