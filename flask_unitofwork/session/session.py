@@ -7,10 +7,10 @@ everything else that mirrors a Session mirrors all of it; SQLAlchemy's own test 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
+from functools import partial, wraps
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from sqlalchemy import ClauseElement, Connection, Engine, event, orm
 from sqlalchemy.exc import UnboundExecutionError
@@ -21,6 +21,14 @@ from .lookup import PLAIN_KEYS, lookup_for
 from .reading import give_back, is_clean, run
 
 __all__ = ["Attachment", "Session", "SessionOwner", "attach", "attachment_of"]
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _as_in(method: Callable[..., Any]) -> Callable[[F], F]:
+    """Give a method that hands its arguments on the signature of *method*, for ``help()`` and whoever else asks."""
+    return wraps(method, assigned=())  # type: ignore[return-value]
 
 
 class Session(orm.Session):
@@ -80,6 +88,7 @@ class Session(orm.Session):
 
     if not TYPE_CHECKING:  # SQLAlchemy's own signatures, with all their overloads, are what users see
 
+        @_as_in(orm.Session.execute)
         def execute(self, *args: Any, **kwargs: Any) -> Any:
             """Execute a statement, as SQLAlchemy documents. In read mode a SELECT leaves no transaction behind."""
             attachment = self._attachment
@@ -87,6 +96,7 @@ class Session(orm.Session):
                 return super().execute(*args, **kwargs)
             return run(self, attachment, super().execute, args, kwargs)
 
+        @_as_in(orm.Session.scalar)
         def scalar(self, *args: Any, **kwargs: Any) -> Any:
             """Execute a statement and return a scalar, as SQLAlchemy documents; in read mode as ``execute`` does."""
             attachment = self._attachment
@@ -94,6 +104,7 @@ class Session(orm.Session):
                 return super().scalar(*args, **kwargs)
             return run(self, attachment, super().scalar, args, kwargs)
 
+        @_as_in(orm.Session.scalars)
         def scalars(self, *args: Any, **kwargs: Any) -> Any:
             """Execute a statement and return its scalars, as SQLAlchemy documents; in read mode as ``execute`` does."""
             attachment = self._attachment
@@ -101,6 +112,7 @@ class Session(orm.Session):
                 return super().scalars(*args, **kwargs)
             return run(self, attachment, super().scalars, args, kwargs)
 
+        @_as_in(orm.Session.get)
         def get(self, entity: Any, ident: Any, **options: Any) -> Any:
             """Look an object up by its key, as SQLAlchemy documents."""
             if self._attachment is None or options or type(ident) not in PLAIN_KEYS or not self._one_place:
@@ -115,16 +127,19 @@ class Session(orm.Session):
 
         # What uses the session's connection in another way than those three gives it back first if it rests.
 
+        @_as_in(orm.Session.bulk_save_objects)
         def bulk_save_objects(self, *args: Any, **kwargs: Any) -> None:
             """Write *objects* without the unit of work, as SQLAlchemy documents."""
             _end_rest(self)
             super().bulk_save_objects(*args, **kwargs)
 
+        @_as_in(orm.Session.bulk_insert_mappings)
         def bulk_insert_mappings(self, *args: Any, **kwargs: Any) -> None:
             """Insert rows without the unit of work, as SQLAlchemy documents."""
             _end_rest(self)
             super().bulk_insert_mappings(*args, **kwargs)
 
+        @_as_in(orm.Session.bulk_update_mappings)
         def bulk_update_mappings(self, *args: Any, **kwargs: Any) -> None:
             """Update rows without the unit of work, as SQLAlchemy documents."""
             _end_rest(self)
@@ -138,6 +153,7 @@ class Session(orm.Session):
         """The root transaction in progress, as SQLAlchemy documents; in read mode there is none between two SELECTs."""
         return None if _is_at_rest(self) else super().get_transaction()
 
+    @_as_in(orm.Session.connection)
     def connection(self, *args: Any, **kwargs: Any) -> Connection:
         """The connection of the transaction in progress, as SQLAlchemy documents. It ends read mode for that one."""
         _end_read_mode(self)

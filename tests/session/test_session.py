@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 
 import pytest
 from flask import Flask
@@ -159,6 +160,21 @@ class TestItsNames:
         """SQLAlchemy's test suite compares them with those that a scoped_session passes on."""
         own = {name for name in vars(Session) if not name.startswith("_")}
         assert own <= set(dir(orm.Session))
+
+    @pytest.mark.parametrize("name", sorted(name for name in dir(orm.Session) if not name.startswith("_")))
+    def test_have_sqlalchemy_s_signatures(self, name: str) -> None:
+        own, theirs = getattr(Session, name), getattr(orm.Session, name)
+        if not callable(own) or name == "dispatch":
+            return
+        public = [
+            [
+                (parameter.name, parameter.kind, parameter.default)
+                for parameter in signature(method).parameters.values()
+                if not parameter.name.startswith("_")
+            ]
+            for method in (own, theirs)
+        ]
+        assert public[0] == public[1]
 
     def test_of_a_session_end_with_release(self) -> None:
         with Session() as session:
