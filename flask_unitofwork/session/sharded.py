@@ -101,7 +101,7 @@ class ShardedSession(Session, horizontal_shard.ShardedSession):
         if shard_id not in self._shards:
             self._shards = (*self._shards, shard_id)
 
-    def connection_callable(
+    def connection_callable(  # pyright: ignore[reportIncompatibleVariableOverride]  as SQLAlchemy's own sharded session
         self, mapper: Mapper[Any] | None = None, instance: Any = None, shard_id: str | None = None, **kw: Any
     ) -> Connection:
         """The connection that *instance* is flushed on. In a savepoint it is one that has joined the savepoint.

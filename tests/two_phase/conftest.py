@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ MakeLedger = Callable[..., Ledger]
 
 
 @contextmanager
-def _borrowed(request: pytest.FixtureRequest, kind: str) -> Iterator[str]:
+def _borrowed(request: pytest.FixtureRequest, kind: str) -> Generator[str]:
     server: Server = request.getfixturevalue(f"{kind}_server")
     url = server.borrow()
     try:

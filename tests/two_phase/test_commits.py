@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidRequestError
 
-from flask_unitofwork import ConfigurationError, DemarcationError, State, UnitOfWork
+from flask_unitofwork import ConfigurationError, DemarcationError, State, Unit, UnitOfWork
 from flask_unitofwork.testing import isolated
 from tests.two_phase.ledger import Booking, Ledger, Trace
 
@@ -121,12 +121,13 @@ class TestRollback:
 
     def test_where_a_database_cannot_prepare(self, ledger: Ledger) -> None:
         said: list[str] = []
+        units: list[Unit] = []
         with pytest.raises(DBAPIError), ledger.uow.scope(ledger.app) as session:
             ledger.uow.on_rollback(lambda: said.append("rolled back"))
             ledger.book("rent")
-            unit = ledger.uow.current
+            units.append(ledger.uow.current)
             session.connection({"mapper": Trace}).connection.driver_connection.close()  # type: ignore[union-attr]
-        assert unit.state is State.ROLLED_BACK
+        assert [unit.state for unit in units] == [State.ROLLED_BACK]
         assert said == ["rolled back"]
         assert ledger.bookings() == ledger.traces() == ledger.prepared() == []
         book(ledger, "tax")
@@ -138,11 +139,12 @@ class TestRollback:
         with ledger.app.app_context(), ledger.uow.get_engine("audit").begin() as connection:
             connection.execute(text("ALTER TABLE trace DROP CONSTRAINT trace_name_key"))
             connection.execute(text("ALTER TABLE trace ADD UNIQUE (name) DEFERRABLE INITIALLY DEFERRED"))
+        units: list[Unit] = []
         with pytest.raises(IntegrityError), ledger.uow.scope(ledger.app) as session:
             ledger.book("rent")
             session.execute(insert(Trace).values(name="rent"))
-            unit = ledger.uow.current
-        assert unit.state is State.ROLLED_BACK
+            units.append(ledger.uow.current)
+        assert [unit.state for unit in units] == [State.ROLLED_BACK]
         assert ledger.bookings() == ledger.traces() == ledger.prepared() == []
         book(ledger, "tax")
         assert ledger.bookings() == ledger.traces() == ["tax"]
