@@ -42,7 +42,13 @@ class Branch(str):
 
     __slots__ = ("_connection", "commit", "engine", "is_over", "is_prepared", "name", "whole")
 
-    def __new__(cls, name: BranchName, *_: object) -> Self:
+    def __new__(
+        cls,
+        name: BranchName,
+        whole: GlobalTransaction,  # noqa: ARG004  all arguments are __init__'s
+        engine: Engine,  # noqa: ARG004
+        commit: Callable[[Branch], None],  # noqa: ARG004
+    ) -> Self:
         return super().__new__(cls, str(name))
 
     def __init__(

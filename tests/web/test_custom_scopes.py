@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -22,7 +22,7 @@ _conversation: ContextVar[str | None] = ContextVar("conversation", default=None)
 
 
 @contextmanager
-def conversation(name: str | None) -> Iterator[None]:
+def conversation(name: str | None) -> Generator[None]:
     """A token made by hand is the scope's name for a while."""
     before = _conversation.set(name)
     try:
