@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import get_ident
+from time import monotonic
 from typing import NamedTuple
 
 __all__ = ["Change", "Journal", "Mark", "Transaction"]
@@ -28,6 +29,7 @@ class Transaction:
         read_only: the database refuses writes.
         name: what it is to be prepared as, in a commit of two phases.
         settings: what was set in it, where each statement in it is undone at once.
+        last_used: when a statement in it last began, by ``time.monotonic``.
         last_steps: what is done right before it is committed.
     """
 
@@ -37,6 +39,7 @@ class Transaction:
     failed: bool = False
     read_only: bool = False
     name: str = ""
+    last_used: float = field(default_factory=monotonic)
     settings: list[str] = field(default_factory=list[str])
     last_steps: dict[str, Callable[[], None]] = field(default_factory=dict[str, Callable[[], None]])
 

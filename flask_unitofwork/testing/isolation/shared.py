@@ -11,7 +11,10 @@ Note: what a statement that fails leaves behind
     work, and it is gone back to at once. Whose transaction it was finds it failed, as in production; the others go on.
 
 Note: threads
-    The connection is one thread's for a statement, never longer, so nobody waits for anybody who waits for him.
+    The connection is one thread's for a statement, never longer. A transaction that is about to write or to lock waits for
+    those of other threads that have done so, as it would in production where they want the same rows. But they may in turn
+    wait for something that is to come from it (a view for its worker). So it waits only as long as they are busy, and goes
+    on beside them when they have sent nothing for `PATIENCE_SECONDS`: nobody waits for ever.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Condition, RLock, get_ident
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy.pool import Pool
 
@@ -30,6 +33,8 @@ from .held import HeldConnection
 from .journal import Change, Journal, Mark, Transaction
 
 __all__ = ["SharedConnection"]
+
+PATIENCE_SECONDS: Final = 0.5
 
 R = TypeVar("R")
 
@@ -100,6 +105,8 @@ class SharedConnection:
         with self._lock:
             driver = self.open()
             changes = effect is not Effect.READ
+            if owner is not None:
+                owner.last_used = monotonic()
             if changes:
                 self._database.check(statement)
                 if owner is not None:
@@ -162,8 +169,20 @@ class SharedConnection:
 
     def _enter(self, owner: Transaction) -> None:
         """*owner* has a savepoint from now on."""
-        if not self._journal.marks(owner) and not self._journal.take(owner):
+        if self._journal.marks(owner):
+            return
+        self._wait_for_others(owner)
+        if not self._journal.take(owner):
             self._set(Mark(self._new_name(), owner))
+
+    def _wait_for_others(self, owner: Transaction) -> None:
+        """Wait as the note "threads" says."""
+        while others := [one for one in self._journal.others(owner) if one.thread != owner.thread]:
+            left = max(one.last_used for one in others) + PATIENCE_SECONDS - monotonic()
+            if left <= 0:
+                return
+            self._ended.wait(left)
+            self._held.check()
 
     def _make_place_to_return(self) -> Mark:
         place = self._journal.place_to_return
