@@ -117,13 +117,16 @@ class Engines(Mapping[str, Engine]):
         return self._own_pools is not None
 
     @contextmanager
-    def with_other_pools(self, pool_for: Callable[[str, Engine], Pool]) -> Generator[None]:
+    def with_other_pools(
+        self, pool_for: Callable[[str, Engine], Pool], give_back: Callable[[Engine], object]
+    ) -> Generator[None]:
         """In the block, let engines take their connections from other pools than their own, as isolated tests do.
 
         Whoever has an engine already is served by the other pool, too.
 
         Args:
             pool_for: gives the other pool, by an engine and its name.
+            give_back: is told of an engine that was disposed of meanwhile, and its other pool with it.
         """
         own = {engine: engine.pool for engine in self._engines.values()}
         other: dict[Engine, Pool] = {}
@@ -136,9 +139,9 @@ class Engines(Mapping[str, Engine]):
             self._own_pools = None
             for engine, pool in own.items():
                 was_disposed = engine in other and engine.pool is not other[engine]
-                engine.pool.dispose()
                 engine.pool = pool
                 if was_disposed:
+                    give_back(engine)
                     # Somebody has closed all of the engine's connections, and these are among them.
                     engine.dispose()
 

@@ -13,7 +13,7 @@ from ...exceptions import IsolationError, NotInitializedError
 from ...web import APP_STATE, AppState
 from .connections import borrowed, connection_of
 from .kept_sessions import sessions_watched
-from .pools import check_driver, pool_like
+from .pools import check_driver, forget_pool, pool_like
 
 __all__ = ["isolated", "isolated_again"]
 
@@ -58,7 +58,7 @@ def isolated(app: Flask) -> Generator[None]:
             shared, database = end.enter_context(borrowed(state.settings.databases[name], engine))
             return pool_like(pool, engine, shared, database)
 
-        end.enter_context(state.engines.with_other_pools(pool_for))
+        end.enter_context(state.engines.with_other_pools(pool_for, forget_pool))
         end.enter_context(sessions_watched(state.engines.values()))
         yield
 

@@ -63,4 +63,4 @@ def _key(settings: DatabaseSettings, engine: Engine) -> Hashable:
     if engine.url.get_backend_name() == "sqlite" and is_in_memory(engine.url):
         return engine  # it is the engine's alone
     options = sorted((name, repr(value)) for name, value in settings.options.items())
-    return engine.url.render_as_string(hide_password=False), engine.dialect.driver, tuple(options)
+    return engine.url, engine.dialect.driver, tuple(options)

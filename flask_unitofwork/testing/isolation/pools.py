@@ -1,5 +1,10 @@
 """Pools whose connections are all the test's one.
 
+Note: what is kept between tests
+    To make such a pool and what looks like connections takes longer than a small test. So an engine's is kept, and its
+    connections are given the next test's when they are checked out. One that somebody has kept from an earlier test is
+    not checked out again, and refuses to be used.
+
 Note: a private name of SQLAlchemy's
     A pool like an engine's own, with the same options and listeners, is what ``Pool.recreate()`` gives. That it makes its
     connections in another way has no public name: ``Pool._creator``. ``tests/testing/test_isolation_of_engines.py``
@@ -10,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry, Pool
@@ -22,13 +28,18 @@ from .psycopg import PsycopgConnection
 from .shared import SharedConnection
 from .sqlite import SQLite, SQLiteConnection
 
-__all__ = ["check_driver", "database_of", "pool_like"]
+__all__ = ["check_driver", "database_of", "forget_pool", "pool_like"]
+
+# What a pool tells its listeners.
+_EVENTS: Final = ("connect", "first_connect", "checkout", "checkin", "reset", "invalidate", "soft_invalidate", "close")
 
 
 class _Driver(NamedTuple):
     database: Callable[[], Database]
     face: Callable[[LogicalConnection, Any, Any], Any]
     """Makes what looks like the driver's connection of the second argument; the third is the database."""
+    move: Callable[[Any, LogicalConnection, Any, Any], None]
+    """Lets what looks like a connection be on another of the driver's."""
 
 
 def _mysql() -> Database:
@@ -43,12 +54,22 @@ def _pymysql(logical: LogicalConnection, driver: Any, _database: Any) -> Any:
     return connection_like(driver, logical)
 
 
-_POSTGRESQL: Final = _Driver(PostgreSQL, lambda logical, driver, _: PsycopgConnection(logical, driver))
+def _move_pymysql(face: Any, logical: LogicalConnection, driver: Any, _database: Any) -> None:
+    from .pymysql import move
+
+    move(face, logical, driver)
+
+
+def _move(face: Any, logical: LogicalConnection, driver: Any, database: Any) -> None:
+    face.move(logical, driver, database)
+
+
+_POSTGRESQL: Final = _Driver(PostgreSQL, lambda logical, driver, _: PsycopgConnection(logical, driver), _move)
 _DRIVERS: Final = {
     "psycopg": _POSTGRESQL,
     "psycopg2": _POSTGRESQL,
-    "pymysql": _Driver(_mysql, _pymysql),
-    "pysqlite": _Driver(SQLite, SQLiteConnection),
+    "pymysql": _Driver(_mysql, _pymysql, _move_pymysql),
+    "pysqlite": _Driver(SQLite, SQLiteConnection, _move),
 }
 
 
@@ -71,17 +92,61 @@ def database_of(engine: Engine) -> Database:
     return _DRIVERS[engine.dialect.driver].database()
 
 
+class IsolatedPool:
+    """A pool like an engine's own, whose connections are those of the tests in progress, one after the other.
+
+    Attributes:
+        pool: the pool.
+    """
+
+    def __init__(self, pool: Pool, driver: str) -> None:
+        self._driver = _DRIVERS[driver]
+        self._shared: SharedConnection | None = None
+        self._database: Database | None = None
+        self._listeners = _listeners(pool)
+        self.pool = pool.recreate()
+        self.pool._creator = self._connect
+        event.listen(self.pool, "connect", _connected)  # the last of the listeners: from here on it is used
+        event.listen(self.pool, "checkout", self._check_out, insert=True)
+
+    def is_like(self, pool: Pool) -> bool:
+        """Whether *pool* has the listeners that it had."""
+        return self._listeners == _listeners(pool)
+
+    def use(self, shared: SharedConnection, database: Database) -> None:
+        """From now on connections are those of another test."""
+        self._shared, self._database = shared, database
+
+    def _connect(self) -> Any:
+        assert self._shared is not None
+        logical = LogicalConnection(self._shared)
+        return self._driver.face(logical, self._shared.open(), self._database)
+
+    def _check_out(self, face: Any, _record: ConnectionPoolEntry, _proxied: object) -> None:
+        assert self._shared is not None
+        if face._logical.shared is not self._shared:
+            self._driver.move(face, LogicalConnection(self._shared), self._shared.open(), self._database)
+
+
+_kept: Final[WeakKeyDictionary[Engine, IsolatedPool]] = WeakKeyDictionary()
+
+
 def pool_like(pool: Pool, engine: Engine, shared: SharedConnection, database: Database) -> Pool:
     """A pool with the options and listeners of *pool*, the own one of *engine*, on a test's connection."""
+    isolated = _kept.get(engine)
+    if isolated is None or not isolated.is_like(pool):
+        isolated = _kept[engine] = IsolatedPool(pool, engine.dialect.driver)
+    isolated.use(shared, database)
+    return isolated.pool
 
-    def connect() -> Any:
-        return _DRIVERS[engine.dialect.driver].face(LogicalConnection(shared), shared.open(), database)
 
-    isolated = pool.recreate()
-    isolated._creator = connect
-    # The last of the listeners: from here on it is used.
-    event.listen(isolated, "connect", _connected)
-    return isolated
+def forget_pool(engine: Engine) -> None:
+    """Keep none for *engine*: what it had was disposed of."""
+    _kept.pop(engine, None)
+
+
+def _listeners(pool: Pool) -> tuple[int, ...]:
+    return tuple(len(getattr(pool.dispatch, name)) for name in _EVENTS)
 
 
 def _connected(connection: Any, _record: ConnectionPoolEntry) -> None:

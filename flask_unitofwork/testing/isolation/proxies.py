@@ -25,6 +25,11 @@ class ConnectionProxy:
         self._logical = logical
         self._driver = driver
 
+    def move(self, logical: LogicalConnection, driver: Any, _database: Any) -> None:
+        """Be on another connection of the driver's from now on."""
+        self._logical = logical
+        self._driver = driver
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._driver, name)
 

@@ -23,7 +23,7 @@ from ...exceptions import IsolationError
 from .commands import check_script, command_of
 from .logical import LogicalConnection
 
-__all__ = ["MySQL", "connection_like"]
+__all__ = ["MySQL", "connection_like", "move"]
 
 R = TypeVar("R")
 
@@ -247,12 +247,17 @@ def connection_like(driver: Any, logical: LogicalConnection) -> Any:
     kind = type(driver)
     bases = (_Wire,) if kind is Connection else (kind, _Wire)
     face: Any = object.__new__(type(kind.__name__, bases, {"__del__": _Wire.__del__}))
+    move(face, logical, driver)
+    return face
+
+
+def move(face: Any, logical: LogicalConnection, driver: Any) -> None:
+    """Let *face* be on *driver* from now on, as if it had just connected."""
     face.__dict__.update(driver.__dict__)
     face._logical, face._shared, face._next_is_read_only = logical, driver, False
     face._commits_each = _starts_in_autocommit(driver)
     face._result = None
     face._tell_status()
-    return face
 
 
 def _starts_in_autocommit(driver: Any) -> bool:

@@ -123,6 +123,10 @@ class SQLiteConnection(ConnectionProxy):
         self.progress_handler: tuple[Any, int] = (None, 0)
         self.is_connecting = True
 
+    def move(self, logical: LogicalConnection, driver: Any, database: SQLite) -> None:
+        super().move(logical, driver, database)
+        self._database = database
+
     @property
     def in_transaction(self) -> bool:
         return self._logical.transaction is not None
