@@ -19,11 +19,7 @@ FAILED: Final = 3
 _SEQUENCES: Final = """
     SELECT quote_ident(schemaname) || '.' || quote_ident(sequencename), last_value, start_value FROM pg_sequences
 """
-_DEFERRED: Final = """
-    SELECT DISTINCT quote_ident(nspname) || '.' || quote_ident(conname)
-    FROM pg_constraint JOIN pg_namespace ON pg_namespace.oid = connamespace
-    WHERE condeferred
-"""
+_DEFERRED: Final = "SELECT connamespace::regnamespace::text, conname::text FROM pg_constraint WHERE condeferred"
 _CHANGES_SCHEMA: Final = re.compile(r"\s*(?:CREATE|ALTER|DROP|DO)\b", re.IGNORECASE)
 _DEFERS: Final = re.compile(r"\s*SET\s+CONSTRAINTS\b", re.IGNORECASE)
 
@@ -41,16 +37,15 @@ class PostgreSQL:
     def begin(self, connection: Any, savepoint: str | None) -> None:
         self._autocommit = connection.autocommit
         connection.autocommit = True  # nobody but this package sends BEGIN
-        self.send(connection, "BEGIN" if savepoint is None else f"BEGIN; SAVEPOINT {savepoint}")
+        # In one round trip with what nearly every test will need.
+        self._note_deferred(_execute(connection, f"BEGIN; SAVEPOINT {savepoint}; {_DEFERRED}"))
 
     def end(self, connection: Any) -> None:
         self.send(connection, "ROLLBACK")
         connection.autocommit = self._autocommit
 
     def send(self, connection: Any, statements: str) -> None:
-        with closing(connection.cursor()) as cursor:
-            # psycopg prepares what it has sent often, and several statements at once cannot be prepared.
-            cursor.execute(statements, **({"prepare": False} if hasattr(cursor, "pgresult") else {}))
+        _execute(connection, statements)
 
     def is_in_transaction(self, connection: Any) -> bool:
         return not connection.closed and connection.info.transaction_status in {IN_TRANSACTION, FAILED}
@@ -64,13 +59,14 @@ class PostgreSQL:
     def check_constraints(self, connection: Any) -> None:
         """Check what is deferred. Afterwards what is deferred from the start is deferred again."""
         if self._deferred is None:
-            with closing(connection.cursor()) as cursor:
-                cursor.execute(_DEFERRED)
-                self._deferred = ", ".join(name for (name,) in cursor.fetchall())
+            self._note_deferred(_execute(connection, _DEFERRED))
         if self._deferred or self._checks:
             again = f"; SET CONSTRAINTS {self._deferred} DEFERRED" if self._deferred else ""
             self.send(connection, f"SET CONSTRAINTS ALL IMMEDIATE{again}")
             self._checks = False
+
+    def _note_deferred(self, rows: list[tuple[str, str]]) -> None:
+        self._deferred = ", ".join(f"{schema}.{_quoted(name)}" for schema, name in rows)
 
     def run_repeatably(self, connection: Any, _statement: str, run: Callable[[], R]) -> tuple[R, Callable[[], None]]:
         before = _sequences(connection)
@@ -90,3 +86,32 @@ def _sequences(connection: Any) -> dict[str, tuple[int | None, int]]:
     with closing(connection.cursor()) as cursor:
         cursor.execute(_SEQUENCES)
         return {name: (last, start) for name, last, start in cursor.fetchall()}
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _execute(connection: Any, statements: str) -> list[tuple[Any, ...]]:
+    """Send one or more statements without parameters.
+
+    With psycopg by libpq's own function, which takes a third of the time of a cursor, and prepares nothing.
+
+    Returns:
+        The rows that the last of them has.
+
+    Raises:
+        Exception: the driver's error.
+    """
+    libpq = getattr(connection, "pgconn", None)
+    if libpq is None:
+        with closing(connection.cursor()) as cursor:
+            cursor.execute(statements)
+            return cursor.fetchall() if cursor.description else []
+    from psycopg.errors import error_from_result
+
+    result = libpq.exec_(statements.encode())
+    if result.error_message:
+        raise error_from_result(result)
+    columns = range(result.nfields)
+    return [tuple(result.get_value(row, column).decode() for column in columns) for row in range(result.ntuples)]

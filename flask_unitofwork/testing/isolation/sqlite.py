@@ -40,6 +40,8 @@ class SQLite:
 
     def __init__(self) -> None:
         self._user: SQLiteConnection | None = None
+        self._query_only = False
+        self._progress_handler: tuple[Any, int] = (None, 0)
         self._schema = -1
         self._defers = False
         self._violations: Violations = frozenset()
@@ -52,7 +54,8 @@ class SQLite:
 
     def end(self, connection: Any) -> None:
         connection.rollback()
-        connection.execute("PRAGMA query_only = OFF")
+        if self._query_only:
+            connection.execute("PRAGMA query_only = OFF")
 
     def send(self, connection: Any, statements: str) -> None:
         connection.execute(statements)
@@ -84,13 +87,14 @@ class SQLite:
 
     def serve(self, user: SQLiteConnection, connection: Any) -> None:
         """Let *connection* be as *user* has set it."""
-        before = self._user
-        if before is user:
+        if self._user is user:
             return
         self._user = user
-        if before is None or before.query_only is not user.query_only:
+        if self._query_only is not user.query_only:
+            self._query_only = user.query_only
             connection.execute(f"PRAGMA query_only = {'ON' if user.query_only else 'OFF'}")
-        if before is None or before.progress_handler != user.progress_handler:
+        if self._progress_handler != user.progress_handler:
+            self._progress_handler = user.progress_handler
             connection.set_progress_handler(*user.progress_handler)
 
     def settings_changed(self) -> None:
