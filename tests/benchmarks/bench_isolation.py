@@ -30,6 +30,8 @@ def test_cost_of_a_test(tmp_path: Path, postgresql_server: PostgreSQL, capsys: p
         [
             *pytest_here,
             "--import-mode=importlib",
+            # Named and not found: as a conftest.py it would measure the tests of this project, too.
+            *("-p", "tests.benchmarks.one_test.measuring"),
             *("-p", "no:randomly"),
             *("-p", "no:asyncio"),
             *("-p", "no:cacheprovider"),
@@ -38,6 +40,7 @@ def test_cost_of_a_test(tmp_path: Path, postgresql_server: PostgreSQL, capsys: p
         stdout=subprocess.DEVNULL,
         env={
             **os.environ,
+            "PYTHONPATH": str(PROJECT.parents[2]),
             "ONE_TEST_SERVER": url.render_as_string(hide_password=False),
             "ONE_TEST_RESULTS": str(written),
             "ONE_TEST_ROUNDS": str(rounds),

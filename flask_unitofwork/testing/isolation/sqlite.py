@@ -149,6 +149,11 @@ class SQLiteConnection(ConnectionProxy):
         self.progress_handler = (handler, n)
         self._database.settings_changed()
 
+    def create_function(self, *arguments: Any, **options: Any) -> None:
+        # SQLAlchemy makes some on each connection, which SQLite refuses while a statement runs on the one that there is.
+        if not self.is_connecting:
+            self._logical.shared.ask(lambda driver: driver.create_function(*arguments, **options))
+
     def cursor(self, *arguments: Any, **options: Any) -> Any:
         self._check_open()
         return _Cursor(self, self._driver.cursor(*arguments, **options), self._execute)
