@@ -22,8 +22,9 @@ __all__ = [
 ISOLATED: Final = "uow_isolated"
 REAL_COMMITS: Final = "uow_real_commits"
 
-# Whoever uses one of these means the app's databases, and must be told if they are not there.
-_BY_NAME: Final = frozenset({"uow", "uow_app", "uow_schema", "uow_session"})
+# Whoever uses this means the app's databases, and must be told if they are not there. The plugin's other fixtures use it,
+# so that it is among the names of their tests, too; a project's own fixture `uow` need not.
+_BY_NAME: Final = frozenset({"uow_app"})
 # These may also be another plugin's, or an app's that has no UnitOfWork.
 _PERHAPS: Final = frozenset({"app", "client"})
 

@@ -339,3 +339,18 @@ def test_an_option_that_cannot_be_is_told(pytester: pytest.Pytester, ini: str, m
     result = pytester.runpytest_subprocess(*ALWAYS)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     told(result, message)
+
+
+def test_a_fixture_uow_of_a_projects_own_is_its_own(sqlite_project: Project) -> None:
+    tests = """
+def test_it_is_whatever_the_project_says(uow):
+    assert uow == "a unit of work, but of another kind"
+"""
+    conftest = """
+import pytest
+
+@pytest.fixture
+def uow():
+    return "a unit of work, but of another kind"
+"""
+    sqlite_project(tests, conftest=conftest).assert_outcomes(passed=1)
