@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any, Final
-from weakref import WeakKeyDictionary
 
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.interfaces import ExecutionContext
@@ -24,7 +23,8 @@ Info = MutableMapping[str, Any]
 
 _Tell = Callable[[Info, Any, str, ExecutionContext], None]
 
-_told: Final[WeakKeyDictionary[Engine, list[_Tell]]] = WeakKeyDictionary()
+_TOLD: Final = "_unitofwork_told"
+"""The engine's attribute for who is told. Not a table of engines: who is told knows the engine, and would keep it alive."""
 
 
 def before_each_execution(engine: Engine, tell: _Tell) -> None:
@@ -35,9 +35,10 @@ def before_each_execution(engine: Engine, tell: _Tell) -> None:
         tell: is given what is noted on the connection, the driver's cursor, the statement and its context.
     """
     # One listener for all who are to be told: each listener costs every statement about as much as what it does here.
-    known = _told.get(engine)
+    known: list[_Tell] | None = getattr(engine, _TOLD, None)
     if known is None:
-        known = _told[engine] = []
+        known = []
+        setattr(engine, _TOLD, known)
         _listen(engine, known)
     known.append(tell)
 

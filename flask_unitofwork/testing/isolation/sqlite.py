@@ -108,6 +108,7 @@ class SQLiteConnection(ConnectionProxy):
     Attributes:
         query_only: whether its user lets the database refuse writes.
         progress_handler: what its user lets the database call now and then, and how often.
+        rows: what its latest statement returned.
         is_connecting: its pool's listeners are told of it, and do what the test's connection has had done to it.
     """
 
@@ -117,6 +118,7 @@ class SQLiteConnection(ConnectionProxy):
         "is_connecting",
         "progress_handler",
         "query_only",
+        "rows",
     }
 
     def __init__(self, logical: LogicalConnection, driver: Any, database: SQLite) -> None:
@@ -125,6 +127,7 @@ class SQLiteConnection(ConnectionProxy):
         self._level: str | None = driver.isolation_level
         self.query_only = False
         self.progress_handler: tuple[Any, int] = (None, 0)
+        self.rows: deque[Any] = deque()
         self.is_connecting = True
 
     def move(self, logical: LogicalConnection, driver: Any, database: SQLite) -> None:
@@ -189,9 +192,7 @@ class SQLiteConnection(ConnectionProxy):
         elif effect >= Effect.LOCK and not self.query_only:
             self._take_turn(transaction)
         try:
-            return self._logical.run(
-                text, effect, lambda: self._send(send, cursor), lambda: self._send(send, self._driver.cursor())
-            )
+            return self._logical.run(text, effect, lambda: self._send(send, cursor), lambda: self._send_again(send))
         except self._driver.OperationalError:
             if self.is_connecting and _PRAGMA.match(text):
                 return None  # it has no place in a transaction, and the test's connection has had it before
@@ -199,7 +200,16 @@ class SQLiteConnection(ConnectionProxy):
 
     def _send(self, send: Callable[[Any], Any], cursor: Any) -> Any:
         self._database.serve(self, self._driver)
-        return send(cursor)
+        result = send(cursor)
+        # As long as there are rows to come the statement is in progress, and no other thread could begin a savepoint.
+        self.rows = _rows_of(cursor)
+        return result
+
+    def _send_again(self, send: Callable[[Any], Any]) -> None:
+        self._database.serve(self, self._driver)
+        cursor = self._driver.cursor()
+        send(cursor)
+        _rows_of(cursor)
 
     def _obey(self, command: Command) -> bool:
         if command.verb is Verb.BEGIN:
@@ -244,8 +254,8 @@ class _Cursor(CursorProxy):
         return super().execute(statement, *arguments, **options)
 
     def _result(self, result: Any) -> Any:
-        if result is self._driver and self._driver.description is not None:
-            self._rows.extend(self._driver.fetchall())
+        if result is self._driver:
+            self._rows = self.connection.rows
         return self
 
     def executescript(self, script: str) -> Any:
@@ -291,3 +301,7 @@ def _error(kind: type[sqlite3.Error], message: str, name: str) -> sqlite3.Error:
 
 def _nothing() -> None:
     """Rows are given numbers by what is there."""
+
+
+def _rows_of(cursor: Any) -> deque[Any]:
+    return deque(cursor.fetchall() if cursor.description is not None else ())
