@@ -87,7 +87,7 @@ def application_token(name: str) -> str:
 
     Example:
         >>> application_token("shop"), application_token("the little shop around the corner")
-        ('shop', 'the-lit~9fa1')
+        ('shop', 'the-lit~d7e1')
     """
     return _shortened(name, _APPLICATION_LENGTH)
 

@@ -3,8 +3,8 @@
 Note: why leases
     A connection in autocommit has nothing to lose between two statements. To give it back to its pool after each would
     cost as much as a small query, and, where many wait, a place in the queue. So it *rests* with its session. A session
-    that takes it up again finds it as it was; a thread that finds the pool empty takes the one that rests longest, and
-    its session gets another when it reads on. What rests counts as idle: ``pool.checkedout()`` is what is in use.
+    that takes it up again finds it as it was; a thread that finds the pool empty takes one that rests, and its session
+    gets another when it reads on. What rests counts as idle: ``pool.checkedout()`` is what is in use.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ Note: when the answer is lost
 
 from __future__ import annotations
 
-from select import POLLIN, poll
-from typing import Any
+import selectors
+from typing import Any, Final
 
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.interfaces import ExecutionContext
@@ -26,6 +26,9 @@ from .commits import INSTEAD_OF_COMMIT, lost_alone
 from .intent import INTENT, NO_INTENT, Intent, LoneWrite
 
 __all__ = ["write_alone"]
+
+# Not the default one, which opens a file for each use. Windows has no poll().
+_Selector: Final[type[selectors.BaseSelector]] = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
 def write_alone(engine: Engine, name: str) -> None:
@@ -69,6 +72,6 @@ def _has_something_to_say(connection: Any) -> bool:
     """Whether the server has said something unasked, which mostly is that it hangs up. Drivers that do not tell: no."""
     if not hasattr(connection, "fileno"):
         return False
-    heard = poll()
-    heard.register(connection.fileno(), POLLIN)
-    return bool(heard.poll(0))
+    with _Selector() as heard:
+        heard.register(connection.fileno(), selectors.EVENT_READ)
+        return bool(heard.select(timeout=0))

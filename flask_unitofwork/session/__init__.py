@@ -1,12 +1,12 @@
 """The session: SQLAlchemy's own, with its binds routed and its owner told of what becomes of its transactions."""
 
-from .attachment import Attachment, SessionOwner
+from .attachment import Attachment, SessionOwner, attachment_of
 from .choosers import BindChooser
 from .factory import session_factory
 from .lone_writes import lone_write
 from .reading import give_back, is_clean
 from .routing import BindSource, Router
-from .session import Session, attach, attachment_of
+from .session import Session, attach
 from .shard_choosers import ExecuteChooser, IdentityChooser, ShardChooser
 from .sharded import ShardedSession
 

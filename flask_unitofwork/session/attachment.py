@@ -10,7 +10,7 @@ from sqlalchemy import Connection, orm
 from ..database.branches import GlobalTransaction
 from .routing import Router
 
-__all__ = ["Attachment", "ConnectionHolder", "SessionOwner"]
+__all__ = ["Attachment", "ConnectionHolder", "SessionOwner", "attachment_of", "owner_of"]
 
 
 class SessionOwner(Protocol):
@@ -111,7 +111,6 @@ class Attachment:
         flushing: objects are being written.
         committed: the outermost transaction that is about to end was committed.
         whole: the transaction over several databases that connections join, where commits have two phases.
-        prepares_nothing: commits have two phases in production, and this is a test's session, which has savepoints instead.
     """
 
     router: Router
@@ -129,4 +128,15 @@ class Attachment:
     resting: bool = False
     releasing: bool = False
     whole: GlobalTransaction | None = None
-    prepares_nothing: bool = False
+
+
+def attachment_of(session: orm.Session) -> Attachment | None:
+    """What ties *session* to an app; None where nothing does."""
+    attachment: Attachment | None = session._attachment  # type: ignore[attr-defined]
+    return attachment
+
+
+def owner_of(session: orm.Session) -> SessionOwner | None:
+    """The unit that *session* belongs to; None where there is none."""
+    attachment = attachment_of(session)
+    return None if attachment is None else attachment.owner

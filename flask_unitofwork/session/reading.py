@@ -17,9 +17,9 @@ from typing import Any, TypeVar
 from sqlalchemy import orm
 from sqlalchemy.exc import DBAPIError
 
-from .attachment import Attachment
+from .attachment import Attachment, attachment_of
 
-__all__ = ["give_back", "is_clean", "run"]
+__all__ = ["end_rest", "give_back", "is_clean", "run"]
 
 R = TypeVar("R")
 
@@ -80,6 +80,13 @@ def _end_statement(session: orm.Session, attachment: Attachment) -> None:
         return
     attachment.resting = holder.rest()
     if not attachment.resting:
+        give_back(session, attachment)
+
+
+def end_rest(session: orm.Session) -> None:
+    """What comes now uses the session's connection in another way than a statement: one that rests is given back."""
+    attachment = attachment_of(session)
+    if attachment is not None and attachment.resting:
         give_back(session, attachment)
 
 

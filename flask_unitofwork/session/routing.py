@@ -22,7 +22,7 @@ __all__ = ["BindSource", "Router", "mapper_of", "may_write"]
 
 
 class BindSource(Protocol):
-    """Where a session's engines come from: ``Engines`` in production, a test's connections under isolation."""
+    """Where a session's engines come from: an app's ``Engines``, or whatever else knows databases by name."""
 
     def __getitem__(self, name: str, /) -> Engine | Connection:
         """The bind *name*.
@@ -41,7 +41,7 @@ class Router:
         choosers: the user's own, asked in this order before the bind key.
 
     Attributes:
-        source: where engines come from. Test isolation puts its own here and gives the old one back.
+        source: where engines come from.
     """
 
     def __init__(self, source: BindSource, choosers: Sequence[BindChooser] = ()) -> None:

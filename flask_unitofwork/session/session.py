@@ -12,13 +12,14 @@ from functools import partial, wraps
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from sqlalchemy import ClauseElement, Connection, Engine, event, orm
+from sqlalchemy import ClauseElement, Connection, Engine, orm
 from sqlalchemy.exc import UnboundExecutionError
 
-from .attachment import Attachment, SessionOwner
+from .attachment import Attachment, SessionOwner, attachment_of, owner_of
 from .joining import announce, bind_in, whole_of
+from .listeners import listen
 from .lookup import PLAIN_KEYS, lookup_for
-from .reading import give_back, is_clean, run
+from .reading import end_rest, give_back, is_clean, run
 
 __all__ = ["Attachment", "Session", "SessionOwner", "attach", "attachment_of"]
 
@@ -130,19 +131,19 @@ class Session(orm.Session):
         @_as_in(orm.Session.bulk_save_objects)
         def bulk_save_objects(self, *args: Any, **kwargs: Any) -> None:
             """Write *objects* without the unit of work, as SQLAlchemy documents."""
-            _end_rest(self)
+            end_rest(self)
             super().bulk_save_objects(*args, **kwargs)
 
         @_as_in(orm.Session.bulk_insert_mappings)
         def bulk_insert_mappings(self, *args: Any, **kwargs: Any) -> None:
             """Insert rows without the unit of work, as SQLAlchemy documents."""
-            _end_rest(self)
+            end_rest(self)
             super().bulk_insert_mappings(*args, **kwargs)
 
         @_as_in(orm.Session.bulk_update_mappings)
         def bulk_update_mappings(self, *args: Any, **kwargs: Any) -> None:
             """Update rows without the unit of work, as SQLAlchemy documents."""
-            _end_rest(self)
+            end_rest(self)
             super().bulk_update_mappings(*args, **kwargs)
 
     def in_transaction(self) -> bool:
@@ -185,7 +186,7 @@ class Session(orm.Session):
         """Begin a transaction by hand, as SQLAlchemy documents. It ends read mode for that one."""
         _end_read_mode(self)
         transaction = super().begin(nested)
-        owner = _owner_of(self)
+        owner = owner_of(self)
         if owner is not None and not nested:
             owner.begun_by_hand()
         return transaction
@@ -197,10 +198,10 @@ class Session(orm.Session):
             DemarcationError: inside a ``transaction()`` or ``savepoint()`` block, which commits by itself.
             DoomedError: the unit can only be rolled back.
         """
-        owner = _owner_of(self)
+        owner = owner_of(self)
         if owner is not None:
             owner.check_demarcation("commit")
-        _end_rest(self)
+        end_rest(self)
         super().commit()
 
     def rollback(self) -> None:
@@ -209,12 +210,12 @@ class Session(orm.Session):
         Raises:
             DemarcationError: inside a ``transaction()`` or ``savepoint()`` block, where an exception does that.
         """
-        owner = _owner_of(self)
+        owner = owner_of(self)
         if owner is None:
             super().rollback()
             return
         owner.check_demarcation("rollback")
-        _end_rest(self)
+        end_rest(self)
         if not (self.in_transaction() or is_clean(self)):
             super().begin()  # SQLAlchemy forgets what waits to be written with a transaction only
         begun = self.in_transaction()
@@ -227,47 +228,37 @@ class Session(orm.Session):
     def prepare(self) -> None:
         """Prepare the transaction in progress for a commit in two phases, as SQLAlchemy documents.
 
-        In an isolated test, where nothing is really committed, it flushes.
-
         Raises:
             DemarcationError: inside a ``transaction()`` or ``savepoint()`` block, which commits by itself.
             sqlalchemy.exc.InvalidRequestError: ``UNITOFWORK_TWO_PHASE`` is off.
         """
-        attachment, owner = self._attachment, _owner_of(self)
+        attachment, owner = self._attachment, owner_of(self)
         if owner is not None:
             owner.check_demarcation("prepare")
-        _end_rest(self)
+        end_rest(self)
         if attachment is not None:
-            if attachment.prepares_nothing:
-                self.flush()
-                return
             whole_of(attachment).is_asked_to_prepare = True
         super().prepare()
 
     def close(self) -> None:
         """Give everything back, as SQLAlchemy documents. What is not committed is rolled back."""
-        _end_rest(self)
+        end_rest(self)
         super().close()
 
     def reset(self) -> None:
         """Give everything back and begin anew, as SQLAlchemy documents. What is not committed is rolled back."""
-        _end_rest(self)
+        end_rest(self)
         super().reset()
 
     def invalidate(self) -> None:
         """Close the session and its connections, as SQLAlchemy documents."""
-        _end_rest(self)
+        end_rest(self)
         super().invalidate()
 
 
 def attach(session: Session, attachment: Attachment) -> None:
     """Tie *session* to an app."""
     session._attachment = attachment
-
-
-def attachment_of(session: Session) -> Attachment | None:
-    """What ties *session* to an app; None where nothing does."""
-    return session._attachment
 
 
 def _release(session: Session) -> None:
@@ -279,21 +270,10 @@ def _release(session: Session) -> None:
     give_back(session, attachment)
 
 
-def _owner_of(session: Session) -> SessionOwner | None:
-    attachment = session._attachment
-    return None if attachment is None else attachment.owner
-
-
 def _is_at_rest(session: Session) -> bool:
     """Whether the session holds a connection that whoever needs one may take, and nothing that waits to be written."""
     attachment = session._attachment
     return attachment is not None and attachment.resting and is_clean(session)
-
-
-def _end_rest(session: Session) -> None:
-    attachment = session._attachment
-    if attachment is not None and attachment.resting:
-        give_back(session, attachment)
 
 
 def _end_read_mode(session: Session) -> None:
@@ -302,87 +282,4 @@ def _end_read_mode(session: Session) -> None:
         attachment.holder.read_mode_ends()
 
 
-# -- what SQLAlchemy's events say, told to the owner -----------------------------------------------------------------
-#
-# Events rather than overridden methods: a transaction may also end by `with session.begin():`, by a failed flush or
-# by `close()`, none of which passes through commit() or rollback().
-
-
-@event.listens_for(Session, "after_transaction_create")
-def _transaction_created(session: Session, transaction: orm.SessionTransaction) -> None:
-    attachment = session._attachment
-    if attachment is not None and transaction.parent is None:
-        attachment.committed = False
-        if attachment.owner is not None:
-            attachment.owner.transaction_begun()
-
-
-@event.listens_for(Session, "after_begin")
-def _connection_begun(session: Session, transaction: orm.SessionTransaction, connection: Connection) -> None:
-    owner = _owner_of(session)
-    if owner is None:
-        return
-    if transaction.nested:
-        owner.savepoint_begun(connection)
-    else:
-        owner.connection_begun(connection)
-
-
-@event.listens_for(Session, "before_flush")
-def _before_flush(session: Session, _context: object, _objects: object) -> None:
-    _end_rest(session)
-    if session._attachment is not None:
-        session._attachment.flushing = True
-
-
-@event.listens_for(Session, "after_flush")
-def _flushed(session: Session, _context: object) -> None:
-    if session._attachment is not None:
-        session._attachment.unsafe, session._attachment.flushing = True, False
-
-
-@event.listens_for(Session, "before_commit")
-def _before_commit(session: Session) -> None:
-    attachment = session._attachment
-    if attachment is not None and attachment.owner is not None and not session.in_nested_transaction():
-        attachment.owner.before_commit()
-        attachment.committing = True
-
-
-@event.listens_for(Session, "after_commit")
-def _after_commit(session: Session) -> None:
-    attachment = session._attachment
-    if attachment is None:
-        return
-    if session.in_nested_transaction():
-        attachment.released = session.get_nested_transaction()
-    else:
-        attachment.committed = True
-
-
-@event.listens_for(Session, "after_soft_rollback")
-def _rolled_back(session: Session, transaction: orm.SessionTransaction) -> None:
-    owner = _owner_of(session)
-    if owner is not None and transaction.nested:
-        owner.savepoint_rolled_back(transaction)
-
-
-@event.listens_for(Session, "after_transaction_end")
-def _transaction_ended(session: Session, transaction: orm.SessionTransaction) -> None:
-    attachment = session._attachment
-    if attachment is None or attachment.owner is None:
-        return
-    if transaction.nested:
-        # A flush that fails in a savepoint rolls it back, and announces no more than that it is over.
-        if attachment.released is not transaction:
-            attachment.owner.savepoint_rolled_back(transaction)
-        attachment.released = None
-        return
-    if transaction.parent is not None:
-        return
-    attachment.whole = None
-    attachment.committing = attachment.flushing = False
-    if attachment.releasing and attachment.holder is not None:
-        attachment.holder.connections_given_back()
-    else:
-        attachment.owner.transaction_ended(committed=attachment.committed)
+listen(Session)

@@ -190,9 +190,10 @@ class HeldSession:
         return None if session is None or session.twophase else lone_write(session, connection)
 
     def ended(self) -> None:
-        """The transaction in progress is over."""
+        """The transaction in progress is over. Connections that rest are in none, and go on resting."""
         connections, self.connections = self.connections, {}
-        self._leases, self._in_transaction = [], []
+        if not self._resting:
+            self._leases, self._in_transaction = [], []
         for connection, before in connections.items():
             end_as(connection, before)
         if self._attachment is not None:

@@ -1,6 +1,7 @@
 """The unit of work of each request: found, settled by the response, and closed at the end."""
 
 from .answered import request_answered
+from .app_state import APP_STATE, EXTENSION, AppState
 from .custom_scopes import ScopeFunction
 from .dispatch import Dispatch
 from .exhaustion import answer_exhaustion
@@ -11,7 +12,7 @@ from .policy import CommitPolicy, below_400, is_answer
 from .registry import Registry
 from .scope import IndependentTransaction, Scope
 from .streaming import AbandonedStreamWarning
-from .units import APP_STATE, EXTENSION, AppState, Units, own_unit_here, unit_here
+from .units import Units, own_unit_here, unit_here
 from .views import explicit_commit
 
 __all__ = [

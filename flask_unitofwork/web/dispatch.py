@@ -37,12 +37,13 @@ from werkzeug.wrappers import Response
 from ..exceptions import DoomedError, LostWriteError, UnknownCommitError
 from ..transaction import Unit
 from .answered import request_answered
+from .app_state import AppState
 from .context import DISPATCHING, current_context, peek_state, request_context, state_of
 from .fitting import fitted, without_context
 from .policy import is_answer
 from .repeatable import RepeatableRequest
 from .streaming import close_abandoned, mark_streaming
-from .units import AppState, Units
+from .units import Units
 from .views import intent_of_stream
 
 __all__ = ["Dispatch"]

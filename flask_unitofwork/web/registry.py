@@ -8,7 +8,8 @@ from sqlalchemy.orm import scoped_session, sessionmaker
 from sqlalchemy.util import ScopedRegistry
 
 from ..session import Session
-from .units import AppState, Units
+from .app_state import AppState
+from .units import Units
 
 __all__ = ["Registry"]
 

@@ -5,19 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from typing import Any, Final
 
 from flask import Flask, Request, request
 from flask.ctx import AppContext
-from sqlalchemy.orm import sessionmaker
 
-from ..config import Settings
-from ..database import Engines
 from ..database.intent import NO_INTENT, Intent
 from ..exceptions import DemarcationError, NotInitializedError, OutsideScopeError
-from ..session import Attachment, Router, Session, attach
-from ..transaction import HookRunner, IdleWatch, Unit
+from ..transaction import Unit
+from .app_state import APP_STATE, EXTENSION, AppState
 from .context import (
     DISPATCHING,
     current_context,
@@ -28,50 +23,11 @@ from .context import (
     state_of,
 )
 from .custom_scopes import CustomScopes, ScopeFunction
-from .policy import CommitPolicy
 from .views import ViewDemarcation, demarcation_of_endpoint, intent_of_method, intent_of_stream
 
-__all__ = ["AppState", "Units", "own_unit_here", "unit_here"]
+__all__ = ["Units", "own_unit_here", "unit_here"]
 
 logger = logging.getLogger("flask_unitofwork")
-
-EXTENSION: Final = "unitofwork"
-APP_STATE: Final = "unitofwork.state"
-
-
-@dataclass(frozen=True, slots=True)
-class AppState:
-    """What one app gives to its units. It hangs on the app, and goes with it.
-
-    Attributes:
-        settings: the app's configuration.
-        engines: its databases.
-        router: chooses among them.
-        sessions: makes its sessions.
-        policy: turns a response into commit or rollback.
-        hooks: runs the hooks of its units.
-        idle_watch: reports connections that wait in a transaction; None where nobody wants to know.
-        demarcations: what views say, by endpoint and method, each with the view that said it.
-    """
-
-    settings: Settings
-    engines: Engines
-    router: Router
-    sessions: sessionmaker[Session]
-    policy: CommitPolicy
-    hooks: HookRunner = field(default_factory=HookRunner)
-    idle_watch: IdleWatch | None = None
-    demarcations: dict[tuple[str | None, str], tuple[object, ViewDemarcation]] = field(default_factory=dict)
-
-    def make_session(self, **options: Any) -> Session:
-        """A session on this app's databases, which has no owner yet."""
-        session = self.sessions(**options)
-        attachment = Attachment(self.router)
-        if session.twophase and self.router.source is not self.engines:
-            # An isolated test: its connections are in a transaction already, and what is committed is a savepoint.
-            session.twophase, attachment.prepares_nothing = False, True
-        attach(session, attachment)
-        return session
 
 
 class Units:

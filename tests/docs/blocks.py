@@ -141,7 +141,8 @@ def _run_console(example: Example) -> str | None:
             ["/bin/sh", "-c", command],
             cwd=example.namespace["FOLDER"],
             env={
-                **os.environ,
+                # As on a reader's machine: where `CI` is set, pytest writes more than it writes there.
+                **{name: value for name, value in os.environ.items() if name != "CI"},
                 "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
                 "COLUMNS": "100",
                 # pytest-asyncio warns of a default that it will change one day.

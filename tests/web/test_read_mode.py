@@ -25,20 +25,6 @@ class Label(Base):
     item: Mapped[Item] = relationship(backref="labels")
 
 
-@pytest.fixture(params=["postgresql", "mariadb"])
-def server_url(request: pytest.FixtureRequest) -> str:
-    """A database that is reached over a wire."""
-    url: str = request.getfixturevalue(f"{request.param}_url")
-    return url
-
-
-@pytest.fixture
-def wire(server_url: str) -> Iterator[CountingWire]:
-    wire = CountingWire(server_url)
-    yield wire
-    wire.close()
-
-
 @pytest.fixture
 def shop(wire: CountingWire, make_stage: MakeStage) -> Stage:
     """An app with data, whose connection is open and knows the database."""

@@ -27,13 +27,6 @@ QUESTIONS: Final = {
 MakeShop = Callable[..., tuple[Stage, CountingWire]]
 
 
-@pytest.fixture(params=["postgresql", "mariadb"])
-def server_url(request: pytest.FixtureRequest) -> str:
-    """A database that is reached over a wire."""
-    url: str = request.getfixturevalue(f"{request.param}_url")
-    return url
-
-
 @pytest.fixture
 def make_shop(server_url: str, make_stage: MakeStage) -> Iterator[MakeShop]:
     """Makes an app that reads and writes over a counted wire, with one connection."""

@@ -11,14 +11,15 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from ...database.statements import Effect, effect_of_text
 from .commands import Command, Verb, command_of
 from .journal import Transaction
 from .logical import LogicalConnection
-from .proxies import ConnectionProxy, CursorProxy
+from .proxies import ConnectionProxy
+from .sqlite_cursor import SQLiteCursor, rows_of
 
 __all__ = ["SQLite", "SQLiteConnection"]
 
@@ -159,7 +160,7 @@ class SQLiteConnection(ConnectionProxy):
 
     def cursor(self, *arguments: Any, **options: Any) -> Any:
         self._check_open()
-        return _Cursor(self, self._driver.cursor(*arguments, **options), self._execute)
+        return SQLiteCursor(self, self._driver.cursor(*arguments, **options), self._execute)
 
     def execute(self, statement: str, *arguments: Any) -> Any:
         """What ``sqlite3`` has for those who need no cursor."""
@@ -202,14 +203,14 @@ class SQLiteConnection(ConnectionProxy):
         self._database.serve(self, self._driver)
         result = send(cursor)
         # As long as there are rows to come the statement is in progress, and no other thread could begin a savepoint.
-        self.rows = _rows_of(cursor)
+        self.rows = rows_of(cursor)
         return result
 
     def _send_again(self, send: Callable[[Any], Any]) -> None:
         self._database.serve(self, self._driver)
         cursor = self._driver.cursor()
         send(cursor)
-        _rows_of(cursor)
+        rows_of(cursor)
 
     def _obey(self, command: Command) -> bool:
         if command.verb is Verb.BEGIN:
@@ -240,58 +241,6 @@ class SQLiteConnection(ConnectionProxy):
             raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
 
 
-class _Cursor(CursorProxy):
-    """A cursor that has all its rows at once: SQLite finds each when it is asked for, and others may write meanwhile."""
-
-    _own = CursorProxy._own | {"_rows"}
-
-    def __init__(self, connection: Any, driver: Any, execute: Any) -> None:
-        super().__init__(connection, driver, execute)
-        self._rows: deque[Any] = deque()
-
-    def execute(self, statement: Any, *arguments: Any, **options: Any) -> Any:
-        self._rows.clear()
-        return super().execute(statement, *arguments, **options)
-
-    def _result(self, result: Any) -> Any:
-        if result is self._driver:
-            self._rows = self.connection.rows
-        return self
-
-    def executescript(self, script: str) -> Any:
-        if self.connection.in_transaction:
-            self.connection.commit()
-        statement = ""
-        for piece in re.split(r"(?<=;)", script):
-            statement += piece
-            if sqlite3.complete_statement(statement):
-                self.execute(statement)
-                statement = ""
-        if statement.strip():
-            self.execute(statement)
-        return self
-
-    def fetchone(self) -> Any:
-        return self._rows.popleft() if self._rows else None
-
-    def fetchmany(self, size: int | None = None) -> list[Any]:
-        wanted = self._driver.arraysize if size is None else size
-        return [self._rows.popleft() for _ in range(min(wanted, len(self._rows)))]
-
-    def fetchall(self) -> list[Any]:
-        rows = list(self._rows)
-        self._rows.clear()
-        return rows
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        if not self._rows:
-            raise StopIteration
-        return self._rows.popleft()
-
-
 def _error(kind: type[sqlite3.Error], message: str, name: str) -> sqlite3.Error:
     error = kind(message)
     error.sqlite_errorcode = getattr(sqlite3, name)
@@ -301,7 +250,3 @@ def _error(kind: type[sqlite3.Error], message: str, name: str) -> sqlite3.Error:
 
 def _nothing() -> None:
     """Rows are given numbers by what is there."""
-
-
-def _rows_of(cursor: Any) -> deque[Any]:
-    return deque(cursor.fetchall() if cursor.description is not None else ())
