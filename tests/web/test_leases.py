@@ -8,6 +8,7 @@ from threading import Barrier, Event, Thread
 from typing import Any, Final
 
 import pytest
+from flask import Response
 from sqlalchemy import Engine, event, inspect, select
 from sqlalchemy.orm import Session
 
@@ -162,6 +163,32 @@ def test_a_connection_in_a_transaction_is_never_taken(small: Stage) -> None:
         with pytest.raises(Exception, match="QueuePool limit"), small.engine.connect():
             pass
         assert names(session) == ["tea", "milk", "sugar"]
+
+
+def test_a_connection_in_use_is_not_taken_after_the_commit_of_a_request_either(small: Stage) -> None:
+    """What a request reads after its commit, it reads alone on its connection."""
+    engine = small.engine
+    engine.pool._timeout = 0.01  # type: ignore[attr-defined]  # nobody will give one back
+    refused: list[BaseException | None] = []
+
+    def rob(*_: object) -> None:
+        with ThreadPoolExecutor(1) as thread:
+            refused.append(thread.submit(engine.connect).exception())
+
+    @small.app.get("/")
+    def view() -> list[str]:
+        return names(small.uow.session)
+
+    @small.app.after_request
+    def read_again(response: Response) -> Response:
+        event.listen(engine, "before_cursor_execute", rob)
+        assert names(small.uow.session) == ["tea", "milk"]
+        event.remove(engine, "before_cursor_execute", rob)
+        return response
+
+    assert small.client.get("/").json == ["tea", "milk"]
+    assert ["QueuePool limit" in str(error) for error in refused] == [True]
+    assert small.checked_out() == 0
 
 
 def test_views_that_read_and_wait_share_one_connection(small: Stage) -> None:
