@@ -18,7 +18,16 @@ from .exceptions import (
 )
 from .extension import UnitOfWork
 from .models import KeysetPagination, Pagination, Query, UnorderedPaginationWarning
-from .session import BindChooser, ExecuteChooser, IdentityChooser, Session, ShardChooser, ShardedSession
+from .session import (
+    BindChooser,
+    ExecuteChooser,
+    IdentityChooser,
+    IdentityMapLimitWarning,
+    Session,
+    ShardChooser,
+    ShardedSession,
+    StrongIdentityMap,
+)
 from .states import (
     Absent,
     Action,
@@ -49,6 +58,7 @@ __all__ = [
     "ExecuteChooser",
     "HeldConnectionWarning",
     "IdentityChooser",
+    "IdentityMapLimitWarning",
     "Inspection",
     "IsolationError",
     "KeysetPagination",
@@ -68,6 +78,7 @@ __all__ = [
     "ShardChooser",
     "ShardedSession",
     "State",
+    "StrongIdentityMap",
     "Unit",
     "UnitOfWork",
     "UnitOfWorkError",

@@ -9,6 +9,7 @@ from .routing import BindSource, Router
 from .session import Session, attach
 from .shard_choosers import ExecuteChooser, IdentityChooser, ShardChooser
 from .sharded import ShardedSession
+from .strong_identity_map import IdentityMapLimitWarning, StrongIdentityMap
 
 __all__ = [
     "Attachment",
@@ -16,11 +17,13 @@ __all__ = [
     "BindSource",
     "ExecuteChooser",
     "IdentityChooser",
+    "IdentityMapLimitWarning",
     "Router",
     "Session",
     "SessionOwner",
     "ShardChooser",
     "ShardedSession",
+    "StrongIdentityMap",
     "attach",
     "attachment_of",
     "give_back",

@@ -20,6 +20,7 @@ from .joining import announce, bind_in, whole_of
 from .listeners import listen
 from .lookup import PLAIN_KEYS, lookup_for
 from .reading import end_rest, give_back, is_clean, run
+from .strong_identity_map import StrongIdentityMap
 
 __all__ = ["Attachment", "Session", "SessionOwner", "attach", "attachment_of"]
 
@@ -38,6 +39,14 @@ class Session(orm.Session):
     Everything that SQLAlchemy's Session does, it does. In an app it also routes statements to the app's databases by
     bind key, and refuses ``commit()`` and ``rollback()`` inside a block that will do that itself.
 
+    Args:
+        *args: those of SQLAlchemy's Session.
+        strong_identity_map: how many objects the session holds on to, though nobody else refers to them; None for none.
+        **options: those of SQLAlchemy's Session.
+
+    Raises:
+        ConfigurationError: *strong_identity_map* is no whole number, or below 1.
+
     Example:
         >>> from sqlalchemy import create_engine, text
         >>> with Session(create_engine("sqlite://")) as session:
@@ -48,6 +57,11 @@ class Session(orm.Session):
     _attachment: Attachment | None = None
     # Whether a row is looked up in the one database that its class's statements go to.
     _one_place: ClassVar[bool] = True
+
+    def __init__(self, *args: Any, strong_identity_map: int | None = None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if strong_identity_map is not None:
+            self.strong_identity_map = StrongIdentityMap(self, strong_identity_map)
 
     def get_bind(
         self,
@@ -165,6 +179,8 @@ class Session(orm.Session):
         return super().connection(*args, **kwargs)
 
     if TYPE_CHECKING:
+        strong_identity_map: StrongIdentityMap | None
+        """The objects that the session holds on to; None where it was not told to."""
 
         def release(self) -> None:
             """Give connections back before slow work that needs none. The next statement takes one again.
@@ -180,6 +196,8 @@ class Session(orm.Session):
             # A session has it, its class has not: what mirrors the class's names, as scoped_session does, has them all.
             if name == "release":
                 return partial(_release, self)
+            if name == "strong_identity_map":
+                return None
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     def begin(self, nested: bool = False) -> orm.SessionTransaction:
