@@ -485,12 +485,11 @@ def _idle_watch(app: Flask, settings: Settings, engines: Engines) -> IdleWatch |
     if limit == 0:
         return None
     watch = IdleWatch(
-        engines,
         HELD_CONNECTION_SECONDS if limit is None else limit,
         holder_here,
         own={app.import_name.partition(".")[0]},
         ends=Dispatch.ends,
     )
     if limit is not None:
-        watch.start()
+        watch.start(engines)
     return watch

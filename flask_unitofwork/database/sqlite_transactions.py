@@ -48,7 +48,8 @@ _STABLE: Final = frozenset({"REPEATABLE READ", "SERIALIZABLE"})
 def begin_transactions(engine: Engine) -> None:
     """Begin transactions as the note "Transactions" says, and watch over them as "Lost transactions" says."""
 
-    # It is no statement to those who listen to statements, and what BEGIN raises, the statement itself has raised.
+    # It is no statement to those who listen to statements, and what BEGIN raises, the statement itself has raised. It does
+    # not know the engine, which would outlive its app: mappers remember dialects, and dialects their listeners.
     def before(info: Info, cursor: Any, statement: str, context: ExecutionContext) -> None:
         note_use(info)
         deadline: Deadline | None = info.get(DEADLINE)
@@ -59,7 +60,7 @@ def begin_transactions(engine: Engine) -> None:
             mode = _begins(connection, statement, context, info.get(INTENT, NO_INTENT))
             if mode is not None:
                 if mode != "DEFERRED":
-                    _check_turn(info.get(AROUND, ()), engine)
+                    _check_turn(info.get(AROUND, ()), context.root_connection.engine)
                 cursor.execute(f"BEGIN {mode}")
         info[_IN_TRANSACTION] = connection.in_transaction
 

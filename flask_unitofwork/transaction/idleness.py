@@ -73,7 +73,6 @@ class IdleWatch:
     """Watches over the connections of one app, once it has been told to start.
 
     Args:
-        engines: the app's engines, by name.
         limit: seconds that a connection may wait.
         holder: says, in words, who runs SQL here; None for somebody who is not watched.
         own: the top-level names of packages that are the user's even where they are installed.
@@ -82,14 +81,12 @@ class IdleWatch:
 
     def __init__(
         self,
-        engines: Mapping[str, Engine],
         limit: float,
         holder: Callable[[], str | None],
         *,
         own: Collection[str] = (),
         ends: Collection[CodeType] = (),
     ) -> None:
-        self._engines = engines
         self._limit = limit
         self._holder = holder
         self._own = own
@@ -98,13 +95,16 @@ class IdleWatch:
         self._started = False
         self._starting = Lock()
 
-    def start(self) -> None:
-        """From now on watch. What is not watched pays nothing for it."""
+    def start(self, engines: Mapping[str, Engine]) -> None:
+        """From now on watch *engines*, by their names. What is not watched pays nothing for it.
+
+        They are not kept: an engine's listeners may outlive it and its app, since mappers remember its dialect.
+        """
         if self._started:
             return
         with self._starting:
             if not self._started:
-                for name, engine in self._engines.items():
+                for name, engine in engines.items():
                     self._watch(engine, name)
                 self._started = True
 

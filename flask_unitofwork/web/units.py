@@ -167,7 +167,8 @@ class Units:
         app, state = context.app, self.app_state(context.app)
         watched = app.debug or app.testing
         if watched and state.idle_watch is not None:
-            state.idle_watch.start()  # here, because apps are often told that they are tested after init_app
+            # Here, because apps are often told that they are tested after init_app.
+            state.idle_watch.start(state.engines)
         return Unit(
             state.make_session,
             lambda: self._hook_scope(app),

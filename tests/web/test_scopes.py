@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask, current_app, g
 from flask.typing import ResponseReturnValue
-from sqlalchemy import event, select
+from sqlalchemy import Dialect, Engine, event, select
 from sqlalchemy.exc import IntegrityError
 
 from flask_unitofwork import (
@@ -24,7 +24,7 @@ from flask_unitofwork import (
     Session,
     UnitOfWork,
 )
-from tests.stage import Item, MakeStage, Stage
+from tests.stage import Base, Item, MakeStage, Stage
 
 
 class TestOutsideAnyScope:
@@ -100,6 +100,31 @@ class TestInitialisation:
         gc.collect()  # and what its finalizer let go
         assert gone() is None
         assert engine() is None
+
+    def test_goes_with_its_engines_though_mappers_remember_what_they_wrote(self, database_url: str) -> None:
+        engine, dialect = used_and_dropped(database_url)
+        gc.collect()
+        gc.collect()
+        assert engine() is None
+        assert dialect() is not None, "the test has lost its point: SQLAlchemy has forgotten the dialect, too"
+
+
+def used_and_dropped(url: str) -> tuple[weakref.ref[Engine], weakref.ref[Dialect]]:
+    """The engine and the dialect of an app that has written, and that nobody has any more."""
+    app, uow = Flask("short"), UnitOfWork(metadata=Base.metadata)
+    app.config.update(UNITOFWORK_DATABASES=url, TESTING=True)
+    uow.init_app(app)
+
+    @app.post("/")
+    def view() -> str:
+        uow.create_all()
+        uow.session.add_all([Item(name="tea"), Item(name="milk")])
+        uow.session.flush()
+        return str(len(uow.session.scalars(select(Item)).all()))
+
+    assert app.test_client().post("/").text == "2"
+    with app.app_context():
+        return weakref.ref(uow.engine), weakref.ref(uow.engine.dialect)
 
 
 class TestAnAppContext:
