@@ -20,7 +20,7 @@ from .own_session import session_for_test
 from .schema import SCHEMAS, make_tables
 from .templates import TEMPLATES
 from .treatment import Treatment, asks_by_name, treatment_of
-from .truncation import empty_tables, tables_to_empty
+from .truncation import empty_tables, finish_prepared, tables_to_empty
 from .worker_databases import WORKER_DATABASES
 
 __all__ = ["uow", "uow_app", "uow_isolation", "uow_schema", "uow_seed", "uow_session", "uow_worker_url"]
@@ -132,6 +132,7 @@ def _keep_apart(app: Flask, treatment: Treatment, request: pytest.FixtureRequest
     def clean_up() -> None:
         # pytest-flask's context may still be there, with a session in a transaction that holds locks.
         unit_of_work(app).registry.remove()
+        finish_prepared(app)
         empty_tables(app, tables)
         if seed is not None:
             seed(app)

@@ -135,7 +135,8 @@ class Provocation:
             self._fail_commit(fault, connection.engine, proxied)
         except connection.dialect.loaded_dbapi.Error as error:
             origin: Any = error
-            lost = connection.dialect.is_disconnect(origin, proxied, None)
+            lost = error is self._lost or connection.dialect.is_disconnect(origin, proxied, None)
+            self._lost = None
             if lost:
                 connection.invalidate(error)
             raise _wrapped(error, connection.dialect, is_disconnect=lost) from error

@@ -12,6 +12,7 @@ from flask import Flask
 from sqlalchemy import URL, Engine, event
 
 from ..config import DatabaseSettings
+from ..database.commit_records import create_commit_records
 from ..database.memory import is_in_memory, is_shared_cache
 from ..database.schema import create_all
 from ..exceptions import ConfigurationError
@@ -63,13 +64,18 @@ SCHEMAS: Final = pytest.StashKey[Schemas]()
 
 
 def make_tables(app: Flask) -> None:
-    """Make the tables of the UnitOfWork's metadata that do not exist yet. Without metadata, tables are the project's job."""
-    uow = unit_of_work(app)
+    """Make the tables that do not exist yet: those of the UnitOfWork's metadata, and that of commits in two phases.
+
+    Without metadata, the project makes its tables itself.
+    """
+    uow, state = unit_of_work(app), state_of_app(app)
+    if state.settings.two_phase:
+        create_commit_records(state.engines.values())
     try:
         metadata = uow.metadata
     except ConfigurationError:
         return
-    create_all(metadata, state_of_app(app).engines, models=mapped_classes(metadata))
+    create_all(metadata, state.engines, models=mapped_classes(metadata))
 
 
 def _is_engine_s_own(url: URL) -> bool:

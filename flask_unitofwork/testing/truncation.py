@@ -17,11 +17,13 @@ from sqlalchemy import Connection, Engine, Table, exists, inspect, literal, sele
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import sort_tables
 
+from ..database.commit_records import COMMIT_RECORDS
 from ..database.schema import tables_by_bind
 from ..models import mapped_classes
+from ..transaction import Recovery
 from .apps import state_of_app, unit_of_work
 
-__all__ = ["empty_tables", "tables_to_empty"]
+__all__ = ["empty_tables", "finish_prepared", "tables_to_empty"]
 
 # How long a connection that the test left open may keep its locks.
 PATIENCE_SECONDS: Final = 5
@@ -43,13 +45,32 @@ _COUNTED: Final = text("""
 
 
 def tables_to_empty(app: Flask) -> dict[str, list[Table]]:
-    """The tables of the app's metadata, by the name of the database that each lives in.
+    """The tables of the app's metadata, by the name of the database that each lives in; and those of its own commits.
 
     Raises:
         ConfigurationError: the UnitOfWork has no metadata, so the tables are not known.
     """
     metadata = unit_of_work(app).metadata
-    return tables_by_bind(metadata, mapped_classes(metadata))
+    tables = {name: list(own) for name, own in tables_by_bind(metadata, mapped_classes(metadata)).items()}
+    settings = state_of_app(app).settings
+    for name in settings.databases if settings.two_phase else ():
+        tables.setdefault(name, []).append(COMMIT_RECORDS)
+    return tables
+
+
+def finish_prepared(app: Flask) -> None:
+    """Finish what a test has left prepared, with its locks, in a commit of two phases.
+
+    Args:
+        app: the app that has prepared it.
+    """
+    state = state_of_app(app)
+    if not state.settings.two_phase:
+        return
+    recovery = Recovery(state.engines, app.name)
+    for unit in recovery.look():
+        if unit.decider is not None:
+            recovery.finish(unit)
 
 
 def empty_tables(app: Flask, tables: Mapping[str, Sequence[Table]]) -> None:

@@ -38,6 +38,14 @@ class Item(Base):
     name: Mapped[str] = mapped_column(String(50), unique=True)
 
 
+class Setting(Base):
+    """It gives its rows no numbers."""
+
+    __tablename__ = "program_setting"
+
+    name: Mapped[str] = mapped_column(String(50), primary_key=True)
+
+
 class Owner(Base):
     """Refers to an item; where the database can, that is looked at when the transaction is committed."""
 
@@ -286,6 +294,24 @@ def independent_rows_keep_their_numbers(stage: Stage) -> Iterator[object]:
         uow.session.add(Item(name="next"))
         uow.session.commit()
         yield names(uow.session)
+
+
+@program
+def independent_rows_without_numbers_take_none(stage: Stage) -> Iterator[object]:
+    if stage.engine.dialect.name == "sqlite":
+        return  # one writer at a time
+    uow = stage.uow
+    with stage.app.app_context():
+        uow.session.add(Item(name="rolled back"))
+        uow.session.flush()
+        with uow.independent_transaction() as independent:
+            independent.add(Item(name="kept"))
+            independent.flush()
+            independent.add(Setting(name="kept"))
+        uow.session.rollback()
+        uow.session.add(Item(name="next"))
+        uow.session.commit()
+        yield names(uow.session), uow.session.scalars(select(Setting.name)).all()
 
 
 @program

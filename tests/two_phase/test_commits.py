@@ -10,7 +10,6 @@ from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidRequestError
 
 from flask_unitofwork import ConfigurationError, DemarcationError, State, Unit, UnitOfWork
-from flask_unitofwork.testing import isolated
 from tests.two_phase.ledger import Booking, Ledger, Trace
 
 
@@ -216,20 +215,6 @@ class TestPrepare:
             ledger.book("rent")
             ledger.uow.session.prepare()
         assert ledger.bookings() == ledger.prepared() == []
-
-
-class TestIsolatedTests:
-    def test_commit_and_prepare_as_in_production(self, ledger: Ledger) -> None:
-        with isolated(ledger.app):
-            with ledger.app.app_context():
-                ledger.book("rent")
-                ledger.uow.session.prepare()
-                ledger.uow.session.commit()
-                ledger.book("tax")
-                ledger.uow.session.rollback()
-                assert ledger.uow.session.scalars(select(Trace.name)).all() == ["rent"]
-            assert ledger.bookings() == []
-        assert ledger.bookings() == ledger.traces() == ledger.prepared() == []
 
 
 class TestConfiguration:

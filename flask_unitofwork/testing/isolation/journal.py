@@ -27,10 +27,9 @@ class Transaction:
         is_over: it was committed or rolled back.
         failed: a statement in it failed, and PostgreSQL would run no other until it is rolled back.
         read_only: the database refuses writes.
-        name: what it is to be prepared as, in a commit of two phases.
         settings: what was set in it, where each statement in it is undone at once.
         last_used: when a statement in it last began, by ``time.monotonic``.
-        last_steps: what is done right before it is committed.
+        last_steps: what is done right before it is committed or prepared.
     """
 
     thread: int = field(default_factory=get_ident)
@@ -38,7 +37,6 @@ class Transaction:
     is_over: bool = False
     failed: bool = False
     read_only: bool = False
-    name: str = ""
     last_used: float = field(default_factory=monotonic)
     settings: list[str] = field(default_factory=list[str])
     last_steps: dict[str, Callable[[], None]] = field(default_factory=dict[str, Callable[[], None]])

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ...database.statements import Effect
-from .commands import Command, Verb
+from .commands import TWO_PHASES, Command, Verb
 from .journal import Transaction
 from .shared import SharedConnection
 
@@ -50,7 +50,8 @@ class LogicalConnection:
         """Begin or end a transaction or a savepoint.
 
         Returns:
-            Whether that was done. It was not where there is no such savepoint: the database says so best.
+            Whether that was done. It was not where there is no such savepoint, or no such statement: the database says so
+            best.
         """
         if command.verb is Verb.BEGIN:
             self.begin(read_only="READ ONLY" in command.options)
@@ -60,6 +61,8 @@ class LogicalConnection:
                 self.begin()
         elif command.verb is Verb.SAVEPOINT:
             self.shared.savepoint(self.begin(), command.name)
+        elif command.verb in TWO_PHASES:
+            return False
         else:
             mark = None if self.transaction is None else self.shared.find(self.transaction, command.name)
             if mark is None:
@@ -91,28 +94,36 @@ class LogicalConnection:
 
     # -- commits of two phases ---------------------------------------------------------------------------------------
 
-    def prepare(self) -> None:
-        """Prepare the transaction in progress. It can be committed or rolled back from any connection now."""
-        transaction = self.begin()
+    def prepare(self, name: str) -> None:
+        """Prepare the transaction in progress, which is in progress no more. One that has failed is rolled back.
+
+        Raises:
+            Exception: the driver's error, with which it would have failed. The transaction is rolled back then.
+        """
+        transaction, self.transaction = self.begin(), None
+        if transaction.failed:
+            self.shared.rollback(transaction)
+            return
+        for step in transaction.last_steps.values():
+            step()
         self.shared.check_constraints(transaction)
-        self.shared.prepared[transaction.name] = transaction
+        self.shared.prepared.add(name, transaction, self)
 
-    def commit_prepared(self, name: str | None) -> None:
-        """Commit the prepared transaction of that name; None for the one in progress, prepared or not."""
-        self._take_up(name)
-        self.commit()
-
-    def rollback_prepared(self, name: str | None) -> None:
-        """Roll the prepared transaction of that name back; None for the one in progress, prepared or not."""
-        self._take_up(name)
-        self.rollback()
-
-    def _take_up(self, name: str | None) -> None:
-        if name is None and self.transaction is not None:
-            name = self.transaction.name
-        transaction = self.shared.prepared.pop(name or "", None)
+    def commit_prepared(self, name: str) -> bool:
+        """Commit the transaction of that name, whoever has prepared it; False if there is none."""
+        transaction = self.shared.prepared.take(name)
         if transaction is not None:
-            self.transaction = transaction
+            self.shared.commit(transaction, is_checked=True)
+        return transaction is not None
+
+    def rollback_prepared(self, name: str) -> bool:
+        """Roll the transaction of that name back, whoever has prepared it; False if there is none."""
+        transaction = self.shared.prepared.take(name)
+        if transaction is not None:
+            self.shared.rollback(transaction)
+        return transaction is not None
+
+    # -- the end -----------------------------------------------------------------------------------------------------
 
     def rollback(self) -> None:
         """Roll the transaction in progress back."""

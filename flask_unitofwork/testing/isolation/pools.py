@@ -24,6 +24,7 @@ from ...exceptions import IsolationError
 from .database import Database
 from .logical import LogicalConnection
 from .postgresql import PostgreSQL
+from .proxies import ConnectionProxy
 from .psycopg import PsycopgConnection
 from .shared import SharedConnection
 from .sqlite import SQLite, SQLiteConnection
@@ -150,5 +151,5 @@ def _listeners(pool: Pool) -> tuple[int, ...]:
 
 
 def _connected(connection: Any, _record: ConnectionPoolEntry) -> None:
-    if isinstance(connection, SQLiteConnection):
+    if isinstance(connection, ConnectionProxy):
         connection.is_connecting = False

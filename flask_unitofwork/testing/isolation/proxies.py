@@ -17,13 +17,17 @@ class ConnectionProxy:
     Args:
         logical: whose transactions it shows.
         driver: the driver's connection, which others use too.
+
+    Attributes:
+        is_connecting: its pool's listeners are told of it, and do what the test's connection has had done to it.
     """
 
-    _own = frozenset({"_driver", "_logical"})
+    _own = frozenset({"_driver", "_logical", "is_connecting"})
 
     def __init__(self, logical: LogicalConnection, driver: Any) -> None:
         self._logical = logical
         self._driver = driver
+        self.is_connecting = True
 
     def move(self, logical: LogicalConnection, driver: Any, _database: Any) -> None:
         """Be on another connection of the driver's from now on."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
 from functools import partial
-from importlib import import_module
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from ...database.statements import Effect, effect_of_text
 from ...exceptions import IsolationError
@@ -16,7 +15,8 @@ from .journal import Transaction
 from .local_settings import local_settings
 from .logical import LogicalConnection
 from .postgresql import FAILED, IDLE, IN_TRANSACTION
-from .proxies import ConnectionProxy, CursorProxy
+from .proxies import CursorProxy
+from .psycopg_two_phases import TwoPhases, with_prepared
 
 __all__ = ["PsycopgConnection"]
 
@@ -34,23 +34,20 @@ _FATE: Final = re.compile(r"\bpg_xact_status\s*\(\s*(?P<id>[^()]+)\)", re.IGNORE
 _CHOICE: Final = re.compile(r"\s*SET\s+TRANSACTION\s+(?P<what>ISOLATION\s+LEVEL|READ\s+ONLY)\b", re.IGNORECASE)
 
 
-class PsycopgConnection(ConnectionProxy):
+class PsycopgConnection(TwoPhases):
     """A connection of psycopg or psycopg2, with transactions of its own.
 
     Attributes:
         isolation_level: what its user chose for the next transactions; the test's own is as it is.
         deferrable: likewise.
-        read_only: likewise; whether the next transactions may write is kept.
     """
 
-    _own = ConnectionProxy._own | {"_autocommit", "_parameters", "deferrable", "isolation_level", "read_only"}
+    _own = TwoPhases._own | {"_parameters", "deferrable", "isolation_level"}
 
     def __init__(self, logical: LogicalConnection, driver: Any) -> None:
         super().__init__(logical, driver)
-        self._autocommit = False
         self.isolation_level: Any = None
         self.deferrable: Any = None
-        self.read_only: Any = None
 
     # -- what the driver tells of itself -----------------------------------------------------------------------------
 
@@ -60,13 +57,22 @@ class PsycopgConnection(ConnectionProxy):
         transaction = self._logical.transaction
         return IDLE if transaction is None else FAILED if transaction.failed else IN_TRANSACTION
 
+    def get_transaction_status(self) -> int:
+        """What psycopg2 calls it."""
+        return self.transaction_status
+
     @property
     def info(self) -> Any:
         return _WithStatus(self, self._driver.info)
 
     @property
     def pgconn(self) -> Any:
-        return _WithStatus(self, self._driver.pgconn)
+        return self._driver.pgconn if self.is_connecting else _WithStatus(self, self._driver.pgconn)
+
+    @property  # type: ignore[misc]  # it is what a property of this name is for
+    def __class__(self) -> Any:
+        """That of the driver's connection: who looks up a type for it (``TypeInfo.fetch``) insists on one of those."""
+        return type(self._driver)
 
     @property
     def closed(self) -> Any:
@@ -79,7 +85,7 @@ class PsycopgConnection(ConnectionProxy):
     @autocommit.setter
     def autocommit(self, value: bool) -> None:
         if value != self._autocommit and self._logical.transaction is not None:
-            raise _errors(self._driver).ProgrammingError("can't change 'autocommit' now: connection in transaction")
+            raise self._errors.ProgrammingError("can't change 'autocommit' now: connection in transaction")
         self._autocommit = value
 
     def set_session(self, *, autocommit: bool | None = None, **options: Any) -> None:
@@ -91,31 +97,20 @@ class PsycopgConnection(ConnectionProxy):
 
     # -- transactions ------------------------------------------------------------------------------------------------
 
-    def transaction(self, *_: object, **__: object) -> NoReturn:
+    @contextmanager
+    def transaction(self, *arguments: Any, **options: Any) -> Generator[Any]:
         """What psycopg has for a block that is committed, or rolled back, as a whole.
 
         Raises:
-            IsolationError: in any case.
+            IsolationError: it is not a listener of the pool that looks something up for a new connection.
         """
-        raise IsolationError(
-            "An isolated test cannot follow psycopg's transaction(). Use SQLAlchemy's (connection.begin()), or mark the"
-            " test with uow_real_commits."
-        )
-
-    def tpc_begin(self, xid: object) -> None:
-        self._logical.begin().name = str(xid)
-
-    def tpc_prepare(self) -> None:
-        self._logical.prepare()
-
-    def tpc_commit(self, xid: object = None) -> None:
-        self._logical.commit_prepared(None if xid is None else str(xid))
-
-    def tpc_rollback(self, xid: object = None) -> None:
-        self._logical.rollback_prepared(None if xid is None else str(xid))
-
-    def tpc_recover(self) -> list[str]:
-        return list(self._logical.shared.prepared)
+        if not self.is_connecting:
+            raise IsolationError(
+                "An isolated test cannot follow psycopg's transaction(). Use SQLAlchemy's (connection.begin()), or mark the"
+                " test with uow_real_commits."
+            )
+        with self._logical.shared.alone(), self._driver.transaction(*arguments, **options) as transaction:
+            yield transaction
 
     # -- statements --------------------------------------------------------------------------------------------------
 
@@ -136,16 +131,16 @@ class PsycopgConnection(ConnectionProxy):
         logical, command = self._logical, command_of(text)
         transaction = logical.transaction
         if transaction is not None and transaction.failed and (command is None or command.verb not in _ENDS_FAILURE):
-            raise _errors(self._driver).errors.InFailedSqlTransaction(_FAILED)
-        if command is not None and logical.obey(command):
+            raise self._errors.errors.InFailedSqlTransaction(_FAILED)
+        if command is not None and (self._settle(command) or logical.obey(command)):
             return None
         check_script(text)
         if _ENDS_ITSELF.search(text):
             self.close()
-            raise _errors(self._driver).errors.AdminShutdown("terminating connection due to administrator command")
-        if _FATE.search(text):
-            text = _FATE.sub(r"(CASE WHEN \g<id> IS NOT NULL THEN 'aborted' END)", text)
-            send = _sender(text, parameters)
+            raise self._errors.errors.AdminShutdown("terminating connection due to administrator command")
+        asked = self._asked(text)
+        if asked is not text:
+            text, send = asked, _sender(asked, parameters)
         if not self._autocommit:
             transaction = logical.begin(read_only=bool(self.read_only))
         if transaction is not None and _CHOICE.match(text) and not logical.has_savepoints:
@@ -159,6 +154,11 @@ class PsycopgConnection(ConnectionProxy):
             if transaction.read_only:
                 return self._only_read(transaction, text, send, cursor)
         return logical.run(text, effect, lambda: send(cursor), lambda: send(self._driver.cursor()))
+
+    def _asked(self, text: str) -> str:
+        """*text* with what the test knows in the place of what the server would be asked and could not know."""
+        text = _FATE.sub(r"(CASE WHEN \g<id> IS NOT NULL THEN 'aborted' END)", text)
+        return with_prepared(text, self._logical.shared.prepared)
 
     def _only_read(self, transaction: Transaction, text: str, send: Callable[[Any], Any], cursor: Any) -> Any:
         if effect_of_text(text) is Effect.CONTROL:
@@ -182,7 +182,7 @@ class PsycopgConnection(ConnectionProxy):
 
     def _check_open(self) -> None:
         if self._logical.is_closed:
-            raise _errors(self._driver).OperationalError("the connection is closed")
+            raise self._errors.OperationalError("the connection is closed")
 
 
 class _WithStatus:
@@ -200,10 +200,6 @@ class _WithStatus:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._told, name)
-
-
-def _errors(driver: Any) -> Any:
-    return import_module(type(driver).__module__.partition(".")[0])
 
 
 def _text(query: Any, driver: Any) -> str:

@@ -22,6 +22,7 @@ from ...database.statements import Effect, effect_of_text
 from ...exceptions import IsolationError
 from .commands import check_script, command_of
 from .logical import LogicalConnection
+from .xa import TwoPhases, asks_for_prepared, prepared_as_query
 
 __all__ = ["MySQL", "connection_like", "move"]
 
@@ -47,9 +48,6 @@ _AUTOCOMMIT: Final = re.compile(
 )
 _CHARACTERISTICS: Final = re.compile(r"\s*SET\s+TRANSACTION\s+(?P<what>.*)", re.IGNORECASE | re.DOTALL)
 _SESSION_LEVEL: Final = re.compile(r"\s*SET\s+SESSION\s+TRANSACTION\s+ISOLATION\b", re.IGNORECASE)
-_TWO_PHASES: Final = re.compile(
-    r"\s*XA\s+(?P<verb>BEGIN|START|END|PREPARE|COMMIT|ROLLBACK)\s+(?P<name>'[^']*'|\S+)", re.IGNORECASE
-)
 _INSERTS: Final = re.compile(r"\s*(?:INSERT|REPLACE)\b", re.IGNORECASE)
 
 # ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
@@ -117,8 +115,14 @@ class MySQL:
         """There are none that wait for COMMIT."""
 
     def run_repeatably(self, connection: Any, statement: str, run: Callable[[], R]) -> tuple[R, Callable[[], None]]:
+        if not _INSERTS.match(statement):
+            return run(), _nothing
+        # A table that gives no numbers leaves the last one as it was: so first there is none.
+        ((last, _),) = _rows(connection, "SELECT LAST_INSERT_ID(), LAST_INSERT_ID(0)")
         result = run()
-        number = _rows(connection, "SELECT LAST_INSERT_ID()")[0][0] if _INSERTS.match(statement) else 0
+        ((number,),) = _rows(connection, "SELECT LAST_INSERT_ID()")
+        if not number:
+            _rows(connection, f"SELECT LAST_INSERT_ID({last})")
 
         def go_back() -> None:
             if number:
@@ -134,6 +138,7 @@ class _Wire(_Driver):
     _shared: Any
     _commits_each: bool
     _next_is_read_only: bool
+    _two_phases: TwoPhases
 
     def query(self, sql: Any, unbuffered: bool = False) -> int:  # noqa: ARG002  who asks for rows has them at once
         if self._logical.is_closed:
@@ -147,12 +152,18 @@ class _Wire(_Driver):
 
     def _answer(self, text: str, sql: Any) -> Any:
         logical, command = self._logical, command_of(text)
+        if command is None and self._two_phases.obey(text, logical, commits_each=self._commits_each):
+            return None
+        effect = effect_of_text(text, backslash_escapes=True)
+        self._two_phases.check(command, effect)
         if command is not None and logical.obey(command):
             return None
-        if command is None and (self._choose(text) or self._settle_two_phases(text)):
+        if command is None and self._choose(text):
             return None
         check_script(text, backslash_escapes=True)
-        effect = effect_of_text(text, backslash_escapes=True)
+        if asks_for_prepared(text):
+            text = sql = prepared_as_query(logical.shared.prepared)
+            effect = Effect.READ
         if not self._commits_each and effect is not Effect.CONTROL:
             logical.begin(read_only=self._next_is_read_only)
             self._next_is_read_only = False
@@ -179,32 +190,20 @@ class _Wire(_Driver):
             return True
         return _SESSION_LEVEL.match(text) is not None
 
-    def _settle_two_phases(self, text: str) -> bool:
-        match = _TWO_PHASES.match(text)
-        if match is None:
-            return False
-        verb, name, logical = match["verb"].upper(), match["name"], self._logical
-        if verb in {"BEGIN", "START"}:
-            logical.begin().name = name
-        elif verb == "PREPARE":
-            logical.prepare()
-        elif verb == "COMMIT":
-            logical.commit_prepared(name)
-        elif verb == "ROLLBACK":
-            logical.rollback_prepared(name)
-        return True
-
     def begin(self) -> None:
+        self._two_phases.check_end()
         self._logical.commit()
         self._logical.begin(read_only=self._next_is_read_only)
         self._next_is_read_only = False
         self._tell_status()
 
     def commit(self) -> None:
+        self._two_phases.check_end()
         self._logical.commit()
         self._tell_status()
 
     def rollback(self) -> None:
+        self._two_phases.check_end()
         self._logical.rollback()
         self._tell_status()
 
@@ -235,7 +234,10 @@ class _Wire(_Driver):
     def _tell_status(self) -> None:
         status = self._shared.server_status
         for flag, is_set in (
-            (SERVER_STATUS.SERVER_STATUS_IN_TRANS, self._logical.transaction is not None),
+            (
+                SERVER_STATUS.SERVER_STATUS_IN_TRANS,
+                self._logical.transaction is not None or self._two_phases.is_in_progress,
+            ),
             (SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT, self._commits_each),
         ):
             status = status | flag if is_set else status & ~flag
@@ -256,13 +258,17 @@ def move(face: Any, logical: LogicalConnection, driver: Any) -> None:
     face.__dict__.update(driver.__dict__)
     face._logical, face._shared, face._next_is_read_only = logical, driver, False
     face._commits_each = _starts_in_autocommit(driver)
-    face._result = None
+    face._two_phases, face._result = TwoPhases(), None
     face._tell_status()
 
 
 def _starts_in_autocommit(driver: Any) -> bool:
     # What PyMySQL was told to do on connecting; the server's own default is autocommit.
     return driver.autocommit_mode is not False
+
+
+def _nothing() -> None:
+    """The statement gives rows no numbers."""
 
 
 def _rows(connection: Any, question: str) -> list[tuple[Any, ...]]:

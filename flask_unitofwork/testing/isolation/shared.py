@@ -19,7 +19,8 @@ Note: threads
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from threading import Condition, RLock, get_ident
 from time import monotonic
 from typing import Any, Final, TypeVar
@@ -31,6 +32,7 @@ from ...exceptions import IsolationError
 from .database import Database
 from .held import HeldConnection
 from .journal import Change, Journal, Mark, Transaction
+from .prepared import PreparedTransactions
 
 __all__ = ["SharedConnection"]
 
@@ -47,7 +49,7 @@ class SharedConnection:
         database: what kind it is.
 
     Attributes:
-        prepared: the transactions that are prepared to be committed, by their names.
+        prepared: the transactions that wait for the second phase of their commit.
     """
 
     def __init__(self, pool: Pool, database: Database) -> None:
@@ -58,7 +60,8 @@ class SharedConnection:
         self._ended = Condition(self._lock)
         self._writer: Transaction | None = None
         self._numbers = 0
-        self.prepared: dict[str, Transaction] = {}
+        self.prepared = PreparedTransactions()
+        self._prepared_before: dict[Transaction, frozenset[str]] = {}
 
     def open(self) -> Any:
         """The driver's connection; connected now if it was not yet.
@@ -147,6 +150,12 @@ class SharedConnection:
         with self._lock:
             return ask(self.open())
 
+    @contextmanager
+    def alone(self) -> Generator[None]:
+        """Let no other thread use the connection, in the block."""
+        with self._lock:
+            yield
+
     def take_turn(self, owner: Transaction | None, patience: float) -> bool:
         """Let *owner* be the one that writes; None for a statement that is committed by itself.
 
@@ -213,8 +222,12 @@ class SharedConnection:
 
     # -- transactions ------------------------------------------------------------------------------------------------
 
-    def commit(self, owner: Transaction) -> None:
+    def commit(self, owner: Transaction, *, is_checked: bool = False) -> None:
         """Commit *owner*.
+
+        Args:
+            owner: the transaction.
+            is_checked: it is prepared, so that nothing is left to be checked.
 
         Raises:
             IsolationError: the test's transaction is over.
@@ -225,7 +238,8 @@ class SharedConnection:
             self._held.check()
             marks = self._journal.marks(owner)
             if marks:
-                self.check_constraints(owner)
+                if not is_checked:
+                    self.check_constraints(owner)
                 self._release(marks[0])
             self._over(owner)
 
@@ -266,11 +280,13 @@ class SharedConnection:
             self.open()
             part = Transaction(is_part=True)
             self._set(Mark(self._new_name(), part))
+            self._prepared_before[part] = self.prepared.names
             return part
 
     def end_part(self, part: Transaction) -> None:
         """Roll back whatever was done since the part began, and be as it was then."""
         with self._lock:
+            self.prepared.only(self._prepared_before.pop(part))
             if not self._held.is_over and self._held.problem is None:
                 self._held.send(f"ROLLBACK TO SAVEPOINT {self._journal.end(part).name}")
 

@@ -110,13 +110,11 @@ class SQLiteConnection(ConnectionProxy):
         query_only: whether its user lets the database refuse writes.
         progress_handler: what its user lets the database call now and then, and how often.
         rows: what its latest statement returned.
-        is_connecting: its pool's listeners are told of it, and do what the test's connection has had done to it.
     """
 
     _own = ConnectionProxy._own | {
         "_database",
         "_level",
-        "is_connecting",
         "progress_handler",
         "query_only",
         "rows",
@@ -129,7 +127,6 @@ class SQLiteConnection(ConnectionProxy):
         self.query_only = False
         self.progress_handler: tuple[Any, int] = (None, 0)
         self.rows: deque[Any] = deque()
-        self.is_connecting = True
 
     def move(self, logical: LogicalConnection, driver: Any, database: SQLite) -> None:
         super().move(logical, driver, database)
