@@ -28,9 +28,6 @@ KINDS = {
     "check_violation": (exc.DBAPIError, {"23514", 4025, 275}),
 }
 
-# A connection that an earlier test file has left open is found by the collector here, where many are thrown away.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
 
 def code_of(error: exc.DBAPIError) -> object:
     origin: Any = error.orig

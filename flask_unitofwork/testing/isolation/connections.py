@@ -38,7 +38,7 @@ def borrowed(settings: DatabaseSettings, engine: Engine) -> Generator[tuple[Shar
         loan = _loans.get(key)
         if loan is None:
             database = database_of(engine)
-            loan = _loans[key] = _Loan(SharedConnection(engine.pool, database), database)
+            loan = _loans[key] = _Loan(SharedConnection(engine, database), database)
         loan.borrowers += 1
     try:
         yield loan.shared, loan.database

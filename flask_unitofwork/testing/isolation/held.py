@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import ref
 
-from sqlalchemy.pool import Pool, PoolProxiedConnection
+from sqlalchemy import Engine
+from sqlalchemy.pool import PoolProxiedConnection
 
 from ...exceptions import IsolationError
 from .database import Database
@@ -13,10 +15,10 @@ __all__ = ["HeldConnection"]
 
 
 class HeldConnection:
-    """A connection of a pool's, from its first use to the end of the test.
+    """A connection of an engine's, from its first use to the end of the test.
 
     Args:
-        pool: where it comes from.
+        engine: whose own pool it comes from.
         database: what kind it is.
 
     Attributes:
@@ -24,8 +26,10 @@ class HeldConnection:
         is_over: the test is over.
     """
 
-    def __init__(self, pool: Pool, database: Database) -> None:
-        self._pool = pool
+    def __init__(self, engine: Engine, database: Database) -> None:
+        # What looks like a connection is kept for the next test, and must not keep the engine.
+        self._engine = ref(engine)
+        self._pool = engine.pool
         self._database = database
         self._proxied: PoolProxiedConnection | None = None
         self.problem: str | None = None
@@ -64,6 +68,9 @@ class HeldConnection:
             proxied.invalidate(error)
         else:
             proxied.close()
+        engine = self._engine()
+        if engine is None or engine.pool is not self._pool:
+            self._pool.dispose()  # as somebody has done meanwhile, when this connection was in use
 
     def send(self, statements: str) -> None:
         """Send one or more statements that have no parameters and return nothing."""

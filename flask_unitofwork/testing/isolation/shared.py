@@ -25,7 +25,7 @@ from threading import Condition, RLock, get_ident
 from time import monotonic
 from typing import Any, Final, TypeVar
 
-from sqlalchemy.pool import Pool
+from sqlalchemy import Engine
 
 from ...database.statements import Effect
 from ...exceptions import IsolationError
@@ -45,16 +45,16 @@ class SharedConnection:
     """A test's connection.
 
     Args:
-        pool: where it comes from.
+        engine: whose own pool it comes from.
         database: what kind it is.
 
     Attributes:
         prepared: the transactions that wait for the second phase of their commit.
     """
 
-    def __init__(self, pool: Pool, database: Database) -> None:
+    def __init__(self, engine: Engine, database: Database) -> None:
         self._database = database
-        self._held = HeldConnection(pool, database)
+        self._held = HeldConnection(engine, database)
         self._journal = Journal()
         self._lock = RLock()
         self._ended = Condition(self._lock)
