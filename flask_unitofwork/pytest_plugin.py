@@ -19,6 +19,7 @@ from .testing.assertion_fixtures import (
 )
 from .testing.fixtures import uow, uow_app, uow_isolation, uow_schema, uow_seed, uow_session, uow_worker_url
 from .testing.options import OPTIONS, Options, add_options
+from .testing.other_apps import OTHER_APPS, OtherApps
 from .testing.schema import SCHEMAS, Schemas
 from .testing.templates import TEMPLATES, Templates
 from .testing.treatment import declare_markers, real_commits_last
@@ -68,6 +69,8 @@ def pytest_configure(config: pytest.Config) -> None:
     declare_markers(config)
     declare_watching_markers(config)
     config.pluginmanager.register(AppEngines(), AppEngines.NAME)
+    config.stash[OTHER_APPS] = OtherApps()
+    config.pluginmanager.register(config.stash[OTHER_APPS], OtherApps.NAME)
 
 
 @pytest.hookimpl(trylast=True)

@@ -16,6 +16,7 @@ from .current_test import progress_of_test
 from .isolation import isolated
 from .migrations import upgrade
 from .options import OPTIONS
+from .other_apps import OTHER_APPS
 from .own_session import session_for_test
 from .schema import SCHEMAS, make_tables
 from .templates import TEMPLATES
@@ -126,6 +127,7 @@ def _keep_apart(app: Flask, treatment: Treatment, request: pytest.FixtureRequest
     request.getfixturevalue("uow_schema")
     if treatment is Treatment.ISOLATED:
         end.enter_context(isolated(app))
+        end.enter_context(request.config.stash[OTHER_APPS].isolated_with(app))
         return
     seed: Callable[[Flask], None] | None = request.getfixturevalue("uow_seed")
 

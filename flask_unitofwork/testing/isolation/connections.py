@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Hashable
+from collections.abc import Generator, Hashable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
@@ -16,7 +16,7 @@ from .database import Database
 from .pools import database_of
 from .shared import SharedConnection
 
-__all__ = ["borrowed", "connection_of"]
+__all__ = ["borrowed", "connection_of", "databases_of"]
 
 
 @dataclass
@@ -58,9 +58,20 @@ def connection_of(settings: DatabaseSettings, engine: Engine) -> SharedConnectio
         return _loans[_key(settings, engine)].shared
 
 
+def databases_of(engines: Mapping[str, Engine], settings: Mapping[str, DatabaseSettings]) -> frozenset[Hashable]:
+    """What tells the databases of an app from others. Apps that have one in common share a test's connection to it."""
+    return frozenset(_key(settings[name], engine) for name, engine in engines.items())
+
+
+# What an engine's user says of the driver's connections. How they are pooled, logged and used is another matter.
+_CONNECTING: Final = ("connect_args", "creator", "pool")
+
+
 def _key(settings: DatabaseSettings, engine: Engine) -> Hashable:
     """What tells a database, and how it is connected to, from others."""
-    if engine.url.get_backend_name() == "sqlite" and is_in_memory(engine.url):
+    url = engine.url
+    if url.get_backend_name() == "sqlite" and is_in_memory(url):
         return engine  # it is the engine's alone
-    options = sorted((name, repr(value)) for name, value in settings.options.items())
-    return engine.url, engine.dialect.driver, tuple(options)
+    options = tuple(repr(settings.options.get(name)) for name in _CONNECTING)
+    # "mysql" or "mariadb", a driver that is named or is the usual one: it leads to the same place.
+    return url.set(drivername=engine.dialect.driver), options

@@ -65,10 +65,8 @@ def _move(face: Any, logical: LogicalConnection, driver: Any, database: Any) -> 
     face.move(logical, driver, database)
 
 
-_POSTGRESQL: Final = _Driver(PostgreSQL, lambda logical, driver, _: PsycopgConnection(logical, driver), _move)
 _DRIVERS: Final = {
-    "psycopg": _POSTGRESQL,
-    "psycopg2": _POSTGRESQL,
+    "psycopg": _Driver(PostgreSQL, lambda logical, driver, _: PsycopgConnection(logical, driver), _move),
     "pymysql": _Driver(_mysql, _pymysql, _move_pymysql),
     "pysqlite": _Driver(SQLite, SQLiteConnection, _move),
 }

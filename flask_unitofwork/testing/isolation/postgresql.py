@@ -1,4 +1,4 @@
-"""Isolation on PostgreSQL: what the test's connection does, with psycopg or psycopg2."""
+"""Isolation on PostgreSQL: what the test's connection does, with psycopg."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _quoted(name: str) -> str:
 def _execute(connection: Any, statements: str) -> list[tuple[Any, ...]]:
     """Send one or more statements without parameters.
 
-    With psycopg by libpq's own function, which takes a third of the time of a cursor, and prepares nothing.
+    By libpq's own function, which takes a third of the time of a cursor, and prepares nothing.
 
     Returns:
         The rows that the last of them has.
@@ -103,14 +103,9 @@ def _execute(connection: Any, statements: str) -> list[tuple[Any, ...]]:
     Raises:
         Exception: the driver's error.
     """
-    libpq = getattr(connection, "pgconn", None)
-    if libpq is None:
-        with closing(connection.cursor()) as cursor:
-            cursor.execute(statements)
-            return cursor.fetchall() if cursor.description else []
     from psycopg.errors import error_from_result
 
-    result = libpq.exec_(statements.encode())
+    result = connection.pgconn.exec_(statements.encode())
     if result.error_message:
         raise error_from_result(result)
     columns = range(result.nfields)

@@ -1,4 +1,4 @@
-"""What looks like a connection of psycopg or psycopg2."""
+"""What looks like a connection of psycopg."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _CHOICE: Final = re.compile(r"\s*SET\s+TRANSACTION\s+(?P<what>ISOLATION\s+LEVEL|
 
 
 class PsycopgConnection(TwoPhases):
-    """A connection of psycopg or psycopg2, with transactions of its own.
+    """A connection of psycopg, with transactions of its own.
 
     Attributes:
         isolation_level: what its user chose for the next transactions; the test's own is as it is.
@@ -56,10 +56,6 @@ class PsycopgConnection(TwoPhases):
         """What libpq says of the transaction in progress."""
         transaction = self._logical.transaction
         return IDLE if transaction is None else FAILED if transaction.failed else IN_TRANSACTION
-
-    def get_transaction_status(self) -> int:
-        """What psycopg2 calls it."""
-        return self.transaction_status
 
     @property
     def info(self) -> Any:
@@ -87,13 +83,6 @@ class PsycopgConnection(TwoPhases):
         if value != self._autocommit and self._logical.transaction is not None:
             raise self._errors.ProgrammingError("can't change 'autocommit' now: connection in transaction")
         self._autocommit = value
-
-    def set_session(self, *, autocommit: bool | None = None, **options: Any) -> None:
-        """What psycopg2 has for its attributes."""
-        if autocommit is not None:
-            self.autocommit = autocommit
-        for name, value in options.items():
-            setattr(self, "read_only" if name == "readonly" else name, value)
 
     # -- transactions ------------------------------------------------------------------------------------------------
 

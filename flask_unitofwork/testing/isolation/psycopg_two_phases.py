@@ -1,4 +1,4 @@
-"""Commits of two phases by psycopg and psycopg2, on a test's connection.
+"""Commits of two phases by psycopg, on a test's connection.
 
 Nothing is prepared in the database: it would be there after the test, with its locks. What is here looks like it to the
 code, and to whoever asks ``pg_prepared_xacts``.
@@ -25,14 +25,9 @@ _QUERY: Final = re.compile(
     r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?P<verb>SELECT\b|WITH\s+(?:RECURSIVE\s+)?)", re.DOTALL | re.IGNORECASE
 )
 
-# psycopg2's STATUS_READY and its like.
-_READY: Final = 1
-_BEGUN: Final = 2
-_PREPARED: Final = 5
-
 
 class TwoPhases(ConnectionProxy):
-    """What the two drivers have for commits of two phases.
+    """What psycopg has for commits of two phases.
 
     Attributes:
         read_only: what its user chose for the next transactions.
@@ -50,13 +45,6 @@ class TwoPhases(ConnectionProxy):
     def move(self, logical: LogicalConnection, driver: Any, database: Any) -> None:
         super().move(logical, driver, database)
         self._two_phases = None
-
-    @property
-    def status(self) -> int:
-        """What psycopg2 says of the transaction in progress."""
-        if self._two_phases is not None and self._two_phases[1]:
-            return _PREPARED
-        return _READY if self._logical.transaction is None else _BEGUN
 
     def tpc_begin(self, xid: object) -> None:
         if self._two_phases is not None or self._logical.transaction is not None:
@@ -80,8 +68,7 @@ class TwoPhases(ConnectionProxy):
         self._finish(xid, self._logical.rollback, self._logical.rollback_prepared)
 
     def tpc_recover(self) -> list[Any]:
-        make_xid = import_module(f"{self._errors.__name__}.extensions" if self._is_psycopg2 else "psycopg").Xid
-        return [make_xid.from_string(name) for name, _ in self._logical.shared.prepared]
+        return [self._errors.Xid.from_string(name) for name, _ in self._logical.shared.prepared]
 
     def commit(self) -> None:
         self._check_one_phase("commit")
@@ -93,12 +80,8 @@ class TwoPhases(ConnectionProxy):
 
     @property
     def _errors(self) -> Any:
-        """The driver's module, which has its errors."""
-        return import_module(type(self._driver).__module__.partition(".")[0])
-
-    @property
-    def _is_psycopg2(self) -> bool:
-        return bool(self._errors.__name__ == "psycopg2")
+        """The driver's module, which has its errors. It may not be installed where this is imported."""
+        return import_module("psycopg")
 
     def _check_one_phase(self, what: str) -> None:
         if self._two_phases is not None:

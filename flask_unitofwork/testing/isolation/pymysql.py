@@ -143,7 +143,7 @@ class _Wire(_Driver):
     def query(self, sql: Any, unbuffered: bool = False) -> int:  # noqa: ARG002  who asks for rows has them at once
         if self._logical.is_closed:
             raise InterfaceError(0, "")
-        text = sql.decode(errors="surrogateescape") if isinstance(sql, bytes) else sql
+        text = sql if isinstance(sql, str) else bytes(sql).decode(errors="surrogateescape")
         self._result = self._answer(text, sql) or MySQLResult(self)
         self._tell_status()
         affected: int = self._result.affected_rows or 0
