@@ -25,6 +25,7 @@ With ``UNITOFWORK_TEST_REQUIRE_ALL=1`` a missing server is a failure, not a skip
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -79,6 +80,12 @@ class SQLiteMemory:
 
     def give_back(self, url: URL) -> None:
         pass
+
+
+def pytest_collection_finish() -> None:
+    """What is there from the beginning stays to the end: the garbage collector need not look at it each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -100,11 +100,20 @@ def postgresql_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatc
 
 
 def _project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, url: str) -> Project:
+    """Runs pytest on a project whose database is at *url*: in this process, or in one *apart*."""
     monkeypatch.setenv("SHOP_DATABASE", url)
 
-    def run(tests: str, *arguments: str, scope: str = "function", conftest: str = CONFTEST) -> pytest.RunResult:
+    def run(
+        tests: str,
+        *arguments: str,
+        scope: str = "function",
+        conftest: str = CONFTEST,
+        apart: bool = False,
+    ) -> pytest.RunResult:
         pytester.makepyfile(shop=APP, test_shop="import pytest\nfrom shop import *\n" + tests)
         pytester.makeconftest(conftest.replace("{scope}", scope))
-        return pytester.runpytest_subprocess(*ALWAYS, *arguments)
+        # A process of its own takes some ten times as long, most of it for imports.
+        start = pytester.runpytest_subprocess if apart else pytester.runpytest_inprocess
+        return start(*ALWAYS, *arguments)
 
     return run

@@ -89,7 +89,7 @@ sys.meta_path.insert(0, Gone())
     tests = (
         SESSION + "\ndef test_it_is_not_there():\n    with pytest.raises(ImportError):\n        import pytest_flask\n"
     )
-    sqlite_project(tests, "-p", "gone", "-p", "no:flask", conftest=BY_HAND).assert_outcomes(passed=10)
+    sqlite_project(tests, "-p", "gone", "-p", "no:flask", conftest=BY_HAND, apart=True).assert_outcomes(passed=10)
 
 
 def test_the_session_needs_no_app_context(sqlite_project: Project) -> None:

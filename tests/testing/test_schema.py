@@ -84,14 +84,14 @@ def test_alembic_upgrades_once(sqlite_project: Project, pytester: pytest.Pyteste
     pytester.path.joinpath("alembic.ini").write_text("[alembic]\nscript_location = %(here)s/migrations\n")
     pytester.makeini(f"[pytest]\nuow_alembic = {named}")
     tests = "from sqlalchemy import text\n" + TESTS
-    sqlite_project(tests, scope="session").assert_outcomes(passed=6)
+    sqlite_project(tests, scope="session", apart=True).assert_outcomes(passed=6)
 
 
 def test_alembic_upgrades_postgresql_and_mariadb_and_memory(project: Project, pytester: pytest.Pytester) -> None:
     write_migrations(pytester)
     pytester.makeini("[pytest]\nuow_alembic = migrations")
     tests = "from sqlalchemy import text\n" + TESTS
-    project(tests, scope="session").assert_outcomes(passed=6)
+    project(tests, scope="session", apart=True).assert_outcomes(passed=6)
 
 
 def test_tables_are_looked_for_once_in_a_run_though_each_test_has_an_app(sqlite_project: Project) -> None:
@@ -108,4 +108,4 @@ def test_it(client, time):
     SENT.clear()
     client.get("/items")
 """
-    sqlite_project(tests).assert_outcomes(passed=3)
+    sqlite_project(tests, apart=True).assert_outcomes(passed=3)

@@ -52,7 +52,7 @@ def test_a_factory_in_a_test_that_is_not_kept_apart_is_refused(sqlite_project: P
 
 def test_a_factory_outside_of_tests_is_refused(sqlite_project: Project) -> None:
     tests = FACTORIES.partition("@pytest.mark.parametrize")[0] + "\nItemFactory()\n"
-    result = sqlite_project(tests)
+    result = sqlite_project(tests, apart=True)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*No test is in progress*Use it in tests and fixtures*"])
 
