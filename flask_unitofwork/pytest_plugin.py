@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from .testing import live_server_fixture
 from .testing.app_engines import AppEngines
-from .testing.assertion_fixtures import (
-    assert_committed,
-    assert_max_statements,
-    assert_no_lazy_loads,
-    assert_rolled_back,
-    assert_statements,
-    captured_hooks,
-    rehearse_retries,
-    uow_faults,
-    uow_outcomes,
-    uow_watching,
-)
-from .testing.fixtures import uow, uow_app, uow_isolation, uow_schema, uow_seed, uow_session, uow_worker_url
+from .testing.assertion_fixtures import *  # noqa: F403  the fixtures are what its __all__ says
+from .testing.fixtures import *  # noqa: F403  likewise
 from .testing.options import OPTIONS, Options, add_options
 from .testing.other_apps import OTHER_APPS, OtherApps
 from .testing.schema import SCHEMAS, Schemas
@@ -27,29 +17,7 @@ from .testing.verdicts import judge as pytest_runtest_call
 from .testing.watching import WATCHING, Watching, add_watching_options, declare_watching_markers
 from .testing.worker_databases import WORKER_DATABASES, WorkerDatabases
 
-__all__ = [
-    "assert_committed",
-    "assert_max_statements",
-    "assert_no_lazy_loads",
-    "assert_rolled_back",
-    "assert_statements",
-    "captured_hooks",
-    "pytest_addoption",
-    "pytest_collection_modifyitems",
-    "pytest_configure",
-    "pytest_runtest_call",
-    "rehearse_retries",
-    "uow",
-    "uow_app",
-    "uow_faults",
-    "uow_isolation",
-    "uow_outcomes",
-    "uow_schema",
-    "uow_seed",
-    "uow_session",
-    "uow_watching",
-    "uow_worker_url",
-]
+__all__ = ["pytest_addoption", "pytest_collection_modifyitems", "pytest_configure", "pytest_runtest_call"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -71,6 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(AppEngines(), AppEngines.NAME)
     config.stash[OTHER_APPS] = OtherApps()
     config.pluginmanager.register(config.stash[OTHER_APPS], OtherApps.NAME)
+    if config.pluginmanager.hasplugin(live_server_fixture.PYTEST_FLASK):
+        config.pluginmanager.register(live_server_fixture, live_server_fixture.__name__)
 
 
 @pytest.hookimpl(trylast=True)

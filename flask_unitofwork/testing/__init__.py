@@ -8,6 +8,7 @@ from .fault import Fault
 from .faults import Faults, provoked_faults
 from .isolation import isolated
 from .lazy_loads import AssertNoLazyLoads, assert_no_lazy_loads
+from .live_server import LiveServer
 from .outcomes import Ending, Outcomes
 from .rehearsal import Rehearsal, rehearsed_retries
 from .repeated import RepeatedStatementWarning
@@ -19,6 +20,7 @@ __all__ = [
     "Ending",
     "Fault",
     "Faults",
+    "LiveServer",
     "Outcomes",
     "Rehearsal",
     "RepeatedStatementWarning",

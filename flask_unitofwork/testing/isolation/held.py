@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import getpid
 from typing import Any
 from weakref import ref
 
@@ -32,6 +33,7 @@ class HeldConnection:
         self._pool = engine.pool
         self._database = database
         self._proxied: PoolProxiedConnection | None = None
+        self._process = getpid()
         self.problem: str | None = None
         self.is_over = False
 
@@ -80,7 +82,7 @@ class HeldConnection:
         """Refuse to go on where nothing good can come of it.
 
         Raises:
-            IsolationError: the test is over, or its transaction is.
+            IsolationError: the test is over, or its transaction is; or this is another process.
         """
         if self.is_over:
             raise IsolationError(
@@ -90,6 +92,12 @@ class HeldConnection:
             )
         if self.problem is not None:
             raise IsolationError(self.problem)
+        if self._process != getpid():
+            raise IsolationError(
+                "A process that was forked in an isolated test has used the test's database. It cannot share the test's"
+                " connection, so it would see nothing of the test, and nothing of it would be rolled back. Serve the app by"
+                " a thread: with LiveServer(app) as server: …; or mark the test with uow_real_commits."
+            )
 
     def check_transaction(self, statement: str) -> None:
         """Look whether the test's transaction is still there.

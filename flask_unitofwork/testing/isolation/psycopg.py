@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ...database.statements import Effect, effect_of_text
 from ...exceptions import IsolationError
@@ -65,10 +65,12 @@ class PsycopgConnection(TwoPhases):
     def pgconn(self) -> Any:
         return self._driver.pgconn if self.is_connecting else _WithStatus(self, self._driver.pgconn)
 
-    @property  # type: ignore[misc]  # it is what a property of this name is for
-    def __class__(self) -> Any:
-        """That of the driver's connection: who looks up a type for it (``TypeInfo.fetch``) insists on one of those."""
-        return type(self._driver)
+    if not TYPE_CHECKING:  # for whom it is what it is
+
+        @property
+        def __class__(self) -> Any:
+            """That of the driver's connection: who looks up a type for it (``TypeInfo.fetch``) insists on one of those."""
+            return type(self._driver)
 
     @property
     def closed(self) -> Any:
