@@ -3,6 +3,7 @@
 from .config import DatabaseSettings, Settings
 from .exceptions import (
     AlreadyInitializedError,
+    CacheError,
     ConfigurationError,
     DemarcationError,
     DoomedError,
@@ -49,6 +50,7 @@ __all__ = [
     "AlreadyInitializedError",
     "AttributeChange",
     "BindChooser",
+    "CacheError",
     "Cascade",
     "CommitPolicy",
     "ConfigurationError",

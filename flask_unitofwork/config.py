@@ -87,6 +87,8 @@ class Settings:
     pool_max_waiting: int | None = None
     pool_retry_after: int = RETRY_AFTER_SECONDS
     two_phase: bool = False
+    cache_regions: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    cache_namespace: str | None = None
     engine_options: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     session_options: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     record_statements: bool = False
@@ -215,6 +217,20 @@ def _options(key: str, value: object) -> Mapping[str, Any]:
     return MappingProxyType(dict(cast(Mapping[str, Any], value)))
 
 
+def _regions(key: str, value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or not all(
+        isinstance(name, str) for name in cast(Mapping[object, object], value)
+    ):
+        raise _wrong(key, 'a dict of regions of dogpile.cache by name, such as {"default": region}', value)
+    return MappingProxyType(dict(cast(Mapping[str, Any], value)))
+
+
+def _name(key: str, value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise _wrong(key, "a name, which is a non-empty str", value)
+    return value
+
+
 def _engine_options(key: str, value: object) -> Mapping[str, Any]:
     options = _options(key, value)
     if "connect_args" in options:
@@ -319,6 +335,8 @@ _UNAVAILABLE: Final[Mapping[str, object]] = {"record_statements": False, "inspec
 _READERS: Final[Mapping[str, Callable[[str, object], Any]]] = {
     "UNITOFWORK_ATTEMPTS": _whole_number(1),
     "UNITOFWORK_BIND_CHOOSERS": _callables,
+    "UNITOFWORK_CACHE_NAMESPACE": _name,
+    "UNITOFWORK_CACHE_REGIONS": _regions,
     "UNITOFWORK_COMMIT": _one_of("success", "explicit"),
     "UNITOFWORK_COMMIT_POLICY": _callable,
     "UNITOFWORK_DATABASES": _databases,

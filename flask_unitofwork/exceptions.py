@@ -14,6 +14,7 @@ line to write instead::
      ├── UnknownCommitError          a commit whose answer was lost: nobody knows its outcome
      ├── ReadOnlyError               a write where only reads are allowed
      ├── LostWriteError              a success that would discard work
+     ├── CacheError                  a statement that cannot be answered from a cache
      ├── IsolationError              what an isolated test cannot do, or could not be rolled back after
      └── PaginationError             a page, size or bookmark that cannot be served
 """
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 __all__ = [
     "AlreadyInitializedError",
+    "CacheError",
     "ConfigurationError",
     "DemarcationError",
     "DoomedError",
@@ -92,6 +94,10 @@ class LostWriteError(UnitOfWorkError):
 
     Raised in debug and testing; in production the same message is logged.
     """
+
+
+class CacheError(UnitOfWorkError, ValueError):
+    """A statement that cannot be answered from a cache, or a cache, a region or a table that is not there."""
 
 
 class IsolationError(UnitOfWorkError):

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar, cast, overload
 
 from flask import Flask
 from sqlalchemy import Engine, MetaData
+from sqlalchemy.orm import sessionmaker
 
 from .cli import shell_context, uow_commands
 from .config import DEFAULT_BIND, HELD_CONNECTION_SECONDS, Settings
@@ -15,7 +16,7 @@ from .database import Engines
 from .database.commit_records import create_commit_records, drop_commit_records
 from .database.intent import IsolationLevel
 from .database.schema import create_all, drop_all
-from .exceptions import AlreadyInitializedError, ConfigurationError, DemarcationError
+from .exceptions import AlreadyInitializedError, CacheError, ConfigurationError, DemarcationError
 from .models import ModelMethods, mapped_classes
 from .session import Router, Session, session_factory
 from .states import Inspection, PendingChanges, inspect_object, pending_changes
@@ -35,6 +36,7 @@ from .web import (
     APP_STATE,
     EXTENSION,
     AppState,
+    Cache,
     Dispatch,
     IndependentTransaction,
     Registry,
@@ -116,7 +118,13 @@ class UnitOfWork(ModelMethods):
         sessions = session_factory(settings)
         idle_watch = _idle_watch(app, settings, engines)
         state = AppState(
-            settings, engines, router, sessions, settings.commit_policy or below_400, idle_watch=idle_watch
+            settings,
+            engines,
+            router,
+            sessions,
+            settings.commit_policy or below_400,
+            idle_watch=idle_watch,
+            cache=_cache(settings, engines, sessions),
         )
 
         app.extensions[EXTENSION] = self
@@ -406,6 +414,31 @@ class UnitOfWork(ModelMethods):
         unit.hooks.after_rollback.append(Hook(function, savepoint=unit.savepoint))
         return function
 
+    # -- cached results ------------------------------------------------------------------------------------------
+
+    def invalidate_tables(self, *tables: Any) -> None:
+        """Say that *tables* were written where the extension cannot see it: what is cached of them is stale.
+
+        In a transaction, the current unit counts as having written them: they are invalidated after its commit, and not if
+        it is rolled back. Anywhere else they are invalidated at once.
+
+        Args:
+            *tables: mapped classes, tables or names of tables; none of them for everything.
+
+        Raises:
+            CacheError: one of them is no table, or the app has no ``UNITOFWORK_CACHE_REGIONS``.
+            OutsideScopeError: there is no app context here.
+        """
+        cache = self._units.app_state(self._units.current_app()).cache
+        if cache is None:
+            raise CacheError(
+                "This app caches nothing, so there is nothing to invalidate. Write"
+                ' app.config["UNITOFWORK_CACHE_REGIONS"] = {"default": region} before init_app, with a region of'
+                " dogpile.cache."
+            )
+        unit = self._units.peek()
+        cache.invalidate(tables, unit.session if unit is not None and unit.has_session else None)
+
     # -- databases -----------------------------------------------------------------------------------------------
 
     @property
@@ -451,6 +484,7 @@ class UnitOfWork(ModelMethods):
         create_all(self.metadata, self._engines(), models=mapped_classes(self.metadata))
         if self._settings().two_phase:
             create_commit_records(self._engines().values())
+        self._invalidate_everything()
 
     def drop_all(self) -> None:
         """Drop all tables, each on the database of its bind key.
@@ -461,10 +495,17 @@ class UnitOfWork(ModelMethods):
         drop_all(self.metadata, self._engines(), models=mapped_classes(self.metadata))
         if self._settings().two_phase:
             drop_commit_records(self._engines().values())
+        self._invalidate_everything()
 
     def dispose(self) -> None:
-        """Close the pooled connections of the current app."""
+        """Close the pooled connections of the current app. In-memory databases are empty after that."""
         self._engines().dispose()
+        self._invalidate_everything()
+
+    def _invalidate_everything(self) -> None:
+        cache = self._units.app_state(self._units.current_app()).cache
+        if cache is not None:
+            cache.invalidate()
 
     def _hook_scope(self, app: Flask) -> Scope:
         return Scope(self._units, lambda: self._apps, app, TransactionOptions())
@@ -477,6 +518,24 @@ class UnitOfWork(ModelMethods):
 
     def _settings(self) -> Settings:
         return self._units.app_state(self._units.current_app()).settings
+
+
+def _cache(settings: Settings, engines: Engines, sessions: sessionmaker[Session]) -> Cache | None:
+    """What keeps results of queries, where the settings ask for it.
+
+    Raises:
+        ConfigurationError: dogpile.cache is not installed, or a region is wrong.
+    """
+    if not settings.cache_regions:
+        return None
+    try:
+        from .caching.cache import ResultCache
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            "UNITOFWORK_CACHE_REGIONS needs dogpile.cache, which is not installed. Write"
+            ' pip install "flask-unitofwork[cache]".'
+        ) from error
+    return ResultCache(settings, engines, sessions)
 
 
 def _idle_watch(app: Flask, settings: Settings, engines: Engines) -> IdleWatch | None:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, MetaData, Table, event
 from sqlalchemy.exc import DBAPIError
 
 from ..exceptions import UnitOfWorkError
+from ..web import APP_STATE, AppState
 from .address import address, without_secrets
 from .check import ask
 from .recover import recover
@@ -90,6 +91,9 @@ def recover_prepared(*, dry_run: bool, older_than: float) -> None:
     """Finish commits in two phases that were broken off."""
     engines = _databases().engines
     well = recover(engines, current_app.name, click.echo, older_than=older_than, dry_run=dry_run)
+    state: AppState = current_app.extensions[APP_STATE]
+    if state.cache is not None and not dry_run:
+        state.cache.invalidate()  # nobody knows any more which tables were written in what is committed now
     sys.exit(not well)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, NoReturn, TypeVar
+from uuid import uuid4
 
 from sqlalchemy import Engine
 from sqlalchemy.pool import Pool
@@ -68,6 +69,7 @@ class Engines(Mapping[str, Engine]):
                 check_two_phase(database)
         self._engines: dict[str, Engine] = {}
         self._own_pools: Mapping[Engine, Pool] | None = None
+        self._epochs: list[str] = []
         for name, database in settings.databases.items():
             plan = EnginePlan.of(database, settings, application_name=application_name)
             self._engines[name] = _BUILDERS.get(plan.url.get_backend_name(), _build)(plan)
@@ -116,6 +118,20 @@ class Engines(Mapping[str, Engine]):
         """Whether the engines take their connections from elsewhere than from their own pools."""
         return self._own_pools is not None
 
+    @property
+    def epoch(self) -> str:
+        """Names the stretch of time in which what is committed lasts: an isolated test, or a part of one; else empty."""
+        return self._epochs[-1] if self._epochs else ""
+
+    @contextmanager
+    def for_a_while(self) -> Generator[None]:
+        """In the block, what is committed lasts no longer than the block."""
+        self._epochs.append(uuid4().hex)
+        try:
+            yield
+        finally:
+            self._epochs.pop()
+
     @contextmanager
     def with_other_pools(
         self, pool_for: Callable[[str, Engine], Pool], give_back: Callable[[Engine], object]
@@ -134,7 +150,8 @@ class Engines(Mapping[str, Engine]):
         try:
             for name, engine in self._engines.items():
                 other[engine] = engine.pool = pool_for(name, engine)
-            yield
+            with self.for_a_while():
+                yield
         finally:
             self._own_pools = None
             for engine, pool in own.items():

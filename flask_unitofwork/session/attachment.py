@@ -111,6 +111,7 @@ class Attachment:
         flushing: objects are being written.
         committed: the outermost transaction that is about to end was committed.
         whole: the transaction over several databases that connections join, where commits have two phases.
+        cache: what a cache of results notes of the session; None where the app has no cache.
     """
 
     router: Router
@@ -128,6 +129,7 @@ class Attachment:
     resting: bool = False
     releasing: bool = False
     whole: GlobalTransaction | None = None
+    cache: object = None
 
 
 def attachment_of(session: orm.Session) -> Attachment | None:

@@ -83,7 +83,8 @@ def empty_tables(app: Flask, tables: Mapping[str, Sequence[Table]]) -> None:
     Raises:
         sqlalchemy.exc.DBAPIError: a table could not be emptied; a note says why that may be.
     """
-    engines = state_of_app(app).engines
+    state = state_of_app(app)
+    engines = state.engines
     for name, own in tables.items():
         engine = engines[name]
         try:
@@ -93,6 +94,8 @@ def empty_tables(app: Flask, tables: Mapping[str, Sequence[Table]]) -> None:
         except DBAPIError as error:
             error.add_note(_STILL_LOCKED)
             raise
+    if state.cache is not None:
+        state.cache.invalidate()
 
 
 def _existing(connection: Connection, tables: Iterable[Table]) -> list[Table]:

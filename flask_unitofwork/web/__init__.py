@@ -1,7 +1,7 @@
 """The unit of work of each request: found, settled by the response, and closed at the end."""
 
 from .answered import request_answered
-from .app_state import APP_STATE, EXTENSION, AppState
+from .app_state import APP_STATE, EXTENSION, AppState, Cache
 from .custom_scopes import ScopeFunction
 from .dispatch import Dispatch
 from .exhaustion import answer_exhaustion
@@ -20,6 +20,7 @@ __all__ = [
     "EXTENSION",
     "AbandonedStreamWarning",
     "AppState",
+    "Cache",
     "CommitPolicy",
     "Dispatch",
     "IndependentTransaction",

@@ -82,4 +82,5 @@ def isolated_again(app: Flask) -> Generator[None]:
     with ExitStack() as end:
         for shared in {connection_of(databases[name], engine) for name, engine in state.engines.items()}:
             end.callback(shared.end_part, shared.begin_part())
+        end.enter_context(state.engines.for_a_while())
         yield
