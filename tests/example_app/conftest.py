@@ -18,6 +18,7 @@ from example_app import create_app, example_data
 from example_app.extensions import uow
 from example_app.models import AuditEntry, Base, Customer, Order, OrderLine, Product
 from tests.conftest import DATABASES, Server
+from tests.servers.postgresql import PostgreSQL
 
 Outside = Callable[[Engine], AbstractContextManager[Connection]]
 
@@ -108,13 +109,16 @@ def shop(database_url: str, instance: Path) -> Flask:
 
 @pytest.fixture(scope="session", params=DATABASES)
 def standing_shop(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, uow_worker_url: Callable[[URL | str], str]
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    postgresql_server: PostgreSQL,  # before the workers' databases, so that they are dropped before it stops
+    uow_worker_url: Callable[[URL | str], str],
 ) -> Flask:
     """One shop on each database. Tests marked `uow_isolated` let it be their `shop`."""
-    servers = {"postgresql": "postgresql_server", "mariadb": "mariadb_server"}
     url: URL | str = "sqlite://" if request.param == "sqlite-memory" else "sqlite:///shop.db"
-    if request.param in servers:
-        server: Server = request.getfixturevalue(servers[request.param])
+    if request.param in {"postgresql", "mariadb"}:
+        mariadb = request.param == "mariadb"
+        server: Server = request.getfixturevalue("mariadb_server") if mariadb else postgresql_server
         url = server.borrow().set(database="shop_of_tests")
     config = {"TESTING": True, "UNITOFWORK_DATABASES": uow_worker_url(url)}
     return create_app(config, instance_path=tmp_path_factory.mktemp("instance"))

@@ -6,9 +6,17 @@ import html
 import re
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.example_app.conftest import Books
+
+pytestmark = pytest.mark.uow_isolated
+
+
+@pytest.fixture
+def shop(standing_shop: Flask) -> Flask:
+    return standing_shop
 
 
 def names(page: str) -> list[str]:
