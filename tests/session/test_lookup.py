@@ -12,7 +12,7 @@ from sqlalchemy import Engine, ForeignKey, String, TypeDecorator, event, orm
 from sqlalchemy.exc import InvalidRequestError, NoInspectionAvailable, SAWarning
 from sqlalchemy.orm import DeclarativeBase, Mapped, composite, mapped_column, relationship
 
-from flask_unitofwork import Session
+from flask_unitofwork import Session, UnitOfWork
 from tests.stage import MakeStage, Stage
 
 Reads = Literal["autocommit", "transaction"]
@@ -113,9 +113,8 @@ class Fresh(Base):
 
 @pytest.fixture
 def zoo(database_url: str, make_stage: MakeStage) -> Stage:
-    stage = make_stage(database_url)
+    stage = make_stage(database_url, uow=UnitOfWork(metadata=Base.metadata))
     with stage.uow.scope(stage.app) as session:
-        Base.metadata.create_all(session.connection())
         session.add_all([
             Cat(id=1, name="Tom", toys=[Toy(id=1), Toy(id=2)]),
             Dog(id=2, name="Rex", bark="wuff"),
