@@ -36,7 +36,7 @@ from .prepared import PreparedTransactions
 
 __all__ = ["SharedConnection"]
 
-PATIENCE_SECONDS: Final = 0.5
+PATIENCE_SECONDS: Final = 1.0
 
 R = TypeVar("R")
 
