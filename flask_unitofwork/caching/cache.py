@@ -237,7 +237,10 @@ class ResultCache:
             ) from None
 
     def _binds(self, session: Session, state: ORMExecuteState) -> list[str] | None:
-        """The names of the databases that the statement is for; None where one is not the app's."""
+        """The names of the databases that the statement is for; None where it is for anything else.
+
+        Such as a connection that the session was given: what it has committed there may still be rolled back.
+        """
         arguments: dict[str, Any] = {
             name: one for name, one in state.bind_arguments.items() if not name.startswith("_")
         }

@@ -29,12 +29,10 @@ def may_be_answered(session: Session, attachment: Attachment, written: WrittenTa
 
     Not where objects wait to be written, which a query writes first; nor where the transaction has locked something, whose
     latest state it wants, or set something, on which its rows may depend; nor where it asks for an isolation level, which
-    nobody but the database can give; nor where it is another's, which may be rolled back after the session's commit.
+    nobody but the database can give.
     """
     owner = attachment.owner
     if isinstance(owner, Unit) and owner.intent.isolation_level is not None:
-        return False
-    if any(isinstance(bind, Connection) for bind in (session.bind, *session.binds.values())):
         return False
     return is_clean(session) and not any(map(keeps_locks_or_settings, written.connections))
 

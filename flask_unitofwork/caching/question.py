@@ -76,7 +76,8 @@ def check_cacheable(state: ORMExecuteState) -> None:
         CacheError: the statement is no SELECT, or locks rows, or is to be streamed.
     """
     statement: Any = state.statement
-    if not state.is_select:
+    is_dml = state.is_insert or state.is_update or state.is_delete
+    if is_dml or not (state.is_select or state.is_from_statement):
         raise CacheError(
             "FromCache is for a SELECT: what writes has no result that anybody else could be given. Leave it out; for SQL"
             " of your own, write select(Product).from_statement(text(…)), or text(…).columns(…)."
@@ -97,7 +98,9 @@ def check_cacheable(state: ORMExecuteState) -> None:
 
 def wants_to_be_fresh(state: ORMExecuteState) -> bool:
     """Whether ``populate_existing`` asks for what the database has now."""
-    return bool(state.execution_options.get("populate_existing")) or state.load_options._populate_existing
+    if state.execution_options.get("populate_existing"):
+        return True
+    return state.is_select and state.load_options._populate_existing
 
 
 def is_last_listener(session: Session, listener: Any) -> bool:

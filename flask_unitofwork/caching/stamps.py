@@ -7,9 +7,9 @@ Note: why no reader can keep what is stale
     backend, so all processes that share it agree.
 
 Note: a table without a stamp
-    It has never been written, or the backend has dropped it. Whoever finds that gives it one, and then reads what is there:
-    never what it has written itself, which another's may have replaced. So a stamp that is kept with a result was read from
-    the backend before the result was, and the above is true of it.
+    It has never been written, or the backend has dropped it. Whoever finds that gives it one before reading the table. A
+    commit that comes later replaces it, and one that came before is seen. If it replaces the stamp of such a commit, what
+    was kept with that one is read again.
 """
 
 from __future__ import annotations
@@ -39,28 +39,26 @@ class Stamps:
         self._region = region
         self._namespace = namespace
 
-    def before_reading(self, names: Collection[str]) -> Mapping[str, str] | None:
-        """The stamps of the tables *names*, which are about to be read, and that of all of them together.
-
-        Returns:
-            None where the backend keeps nothing.
-        """
-        wanted = [EVERYTHING, *names]
-        found = self._get(wanted)
-        missing = [name for name, stamp in found.items() if stamp is None]
-        if missing:
-            self.renew(missing)
-            found = self._get(wanted)
+    def before_reading(self, names: Collection[str]) -> dict[str, str]:
+        """The stamps of the tables *names*, which are about to be read, and that of all of them together."""
+        found = self._get([EVERYTHING, *names])
         stamps = {name: stamp for name, stamp in found.items() if stamp is not None}
-        return stamps if len(stamps) == len(found) else None
+        return stamps | self.renew(found.keys() - stamps.keys())
 
     def are(self, kept: Mapping[str, str]) -> bool:
         """Whether the stamps are still those that were *kept* with a result."""
         return self._get(kept) == kept
 
-    def renew(self, names: Iterable[str]) -> None:
-        """Give the tables *names* stamps that they never had: what was read from them is not valid any more."""
-        self._region.set_multi({self._key(name): uuid4().hex for name in names})
+    def renew(self, names: Iterable[str]) -> dict[str, str]:
+        """Give the tables *names* stamps that they never had: what was read from them is not valid any more.
+
+        Returns:
+            the stamps.
+        """
+        stamps = {name: uuid4().hex for name in names}
+        if stamps:
+            self._region.set_multi({self._key(name): stamp for name, stamp in stamps.items()})
+        return stamps
 
     def _get(self, names: Collection[str]) -> dict[str, str | None]:
         # However old it is, a stamp is good.

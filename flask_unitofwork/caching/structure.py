@@ -12,12 +12,13 @@ import marshal
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from types import BuiltinFunctionType, CodeType, FunctionType
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import BindParameter, Table
 from sqlalchemy.orm import Mapper
+from sqlalchemy.sql.cache_key import CacheConst
 from sqlalchemy.sql.elements import ClauseElement
 
 from .values import as_bytes
@@ -76,11 +77,16 @@ def _token(part: Any) -> bytes:
     return f"one {_tokens[part]}".encode()
 
 
+def _refuse(_: object) -> NoReturn:
+    raise TypeError("a value in it has a type without cache_ok = True")
+
+
 _NAMES: Final[Sequence[tuple[Any, Callable[[Any], bytes]]]] = (
     (Table, lambda table: f"table {table.fullname}".encode()),
     (Mapper, lambda mapper: b"mapper " + _named(mapper.class_)),
     ((type, FunctionType, BuiltinFunctionType), _named),
     (CodeType, lambda code: b"code " + marshal.dumps(code)),
+    (CacheConst, _refuse),  # what SQLAlchemy puts in the place of what it cannot tell
     (Enum, lambda member: _named(type(member)) + b"." + member.name.encode()),
     (Mapping, lambda items: b"".join(_said(tuple(sorted(items.items(), key=repr))))),
     ((str, bytes, int, float, type(None)), as_bytes),

@@ -31,6 +31,20 @@ def shop(database_url: str, make_shop: MakeShop) -> Shop:
     return make_shop(database_url)
 
 
+@pytest.fixture(params=["sqlite_url", "postgresql_url", "mariadb_url"])
+def shared_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a database that several processes may use, for each kind in turn."""
+    url: str = request.getfixturevalue(request.param)
+    return url
+
+
+@pytest.fixture(params=["postgresql_url", "mariadb_url"])
+def busy_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a database that several may write at a time, for each kind in turn."""
+    url: str = request.getfixturevalue(request.param)
+    return url
+
+
 @pytest.fixture
 def sqlite_shop(sqlite_url: str, make_shop: MakeShop) -> Shop:
     """The shop on an SQLite file, for what does not depend on the database."""
