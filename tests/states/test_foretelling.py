@@ -232,13 +232,13 @@ def check(classes: tuple[type[Any], ...], seed: int, steps: int) -> str:
     return "foretold" if rows else "nothing"
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32), steps=st.integers(0, 14))
 def test_what_is_foretold_is_what_the_flush_writes(seed: int, steps: int) -> None:
     check(CLASSES, seed, steps)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32), steps=st.integers(0, 14))
 def test_it_is_foretold_where_rows_depend_on_one_another_in_a_circle(seed: int, steps: int) -> None:
     check(CIRCLE, seed, steps)
@@ -246,5 +246,5 @@ def test_it_is_foretold_where_rows_depend_on_one_another_in_a_circle(seed: int, 
 
 @pytest.mark.parametrize("classes", [CLASSES, CIRCLE], ids=["classes", "circle"])
 def test_most_programs_are_foretold_in_full(classes: tuple[type[Any], ...]) -> None:
-    outcomes = [check(classes, seed, 6) for seed in range(60)]
-    assert outcomes.count("foretold") > 30
+    outcomes = [check(classes, seed, 6) for seed in range(40)]
+    assert outcomes.count("foretold") > 20

@@ -75,7 +75,7 @@ def test_no_file_is_left():
 def test_500_tests_leave_no_connection_open_on_postgresql(
     postgresql_project: Project,
 ) -> None:
-    postgresql_project(FACTORIES + ON_POSTGRESQL, conftest=KEPT).assert_outcomes(passed=501)
+    postgresql_project(FACTORIES + ON_POSTGRESQL, conftest=KEPT, apart=True).assert_outcomes(passed=501)
 
 
 @pytest.mark.parametrize("memory", [False, True])
@@ -84,7 +84,7 @@ def test_500_tests_leave_no_file_open_on_sqlite(
 ) -> None:
     if memory:
         monkeypatch.setenv("SHOP_DATABASE", "sqlite://")
-    sqlite_project(FACTORIES + ON_SQLITE, conftest=KEPT).assert_outcomes(passed=501)
+    sqlite_project(FACTORIES + ON_SQLITE, conftest=KEPT, apart=True).assert_outcomes(passed=501)
 
 
 def test_an_app_of_a_wider_fixture_keeps_its_connections_until_that_is_over(sqlite_project: Project) -> None:

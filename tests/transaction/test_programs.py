@@ -77,34 +77,34 @@ def many(examples: int) -> settings:
 
 
 class TestOnSQLite:
-    @many(1000)
+    @many(300)
     @given(bodies(independent=False))
     def test_in_a_scope(self, sqlite: Trial, program: Body) -> None:
         sqlite.compare("in_scope", program)
 
-    @many(1000)
+    @many(300)
     @given(bodies(independent=False))
     def test_in_an_app_context(self, sqlite: Trial, program: Body) -> None:
         sqlite.compare("in_context", program)
 
-    @many(1000)
+    @many(300)
     @given(requests(independent=False))
     def test_in_a_request(self, sqlite: Trial, request_: Request) -> None:
         sqlite.compare("in_request", request_)
 
 
 class TestOnPostgreSQL:
-    @many(150)
+    @many(60)
     @given(bodies(independent=True))
     def test_in_a_scope(self, postgresql: Trial, program: Body) -> None:
         postgresql.compare("in_scope", program)
 
-    @many(150)
+    @many(60)
     @given(bodies(independent=True))
     def test_in_an_app_context(self, postgresql: Trial, program: Body) -> None:
         postgresql.compare("in_context", program)
 
-    @many(150)
+    @many(60)
     @given(requests(independent=True))
     def test_in_a_request(self, postgresql: Trial, request_: Request) -> None:
         postgresql.compare("in_request", request_)

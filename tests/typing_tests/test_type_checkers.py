@@ -15,7 +15,7 @@ ROOT: Final = HERE.parents[1]
 EXPECTED: Final = re.compile(r"  # type: ignore\[([\w-]+)\]$")
 
 CHECKERS: Final = {
-    "mypy": ["mypy", "--strict", "--no-error-summary", "--no-incremental"],
+    "mypy": ["mypy", "--strict", "--no-error-summary"],
     "basedpyright": ["basedpyright", "--pythonpath", sys.executable],
 }
 with_each_checker = pytest.mark.parametrize("checker", CHECKERS)
