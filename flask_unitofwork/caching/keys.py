@@ -23,7 +23,7 @@ __all__ = ["Keys", "Statement"]
 _STATEMENTS: Final = 500
 
 # Execution options that decide where rows come from.
-_PLACES: Final = ("identity_token", "schema_translate_map", "_sa_shard_id")
+_PLACES: Final = ("identity_token", "schema_translate_map")
 
 
 @dataclass(slots=True)
@@ -105,7 +105,6 @@ class Keys:
             [given.get(value.key, value.effective_value) for value in values],
             sorted(given.items()),
             [_plain(state.execution_options.get(name)) for name in _PLACES],
-            state.bind_arguments.get("shard_id"),
             places,
         ]
         try:

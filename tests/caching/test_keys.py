@@ -14,14 +14,14 @@ from uuid import UUID
 import pytest
 from sqlalchemy import JSON, String, TypeDecorator, bindparam, func, literal, select, text
 from sqlalchemy import Enum as EnumType
-from sqlalchemy.orm import lazyload
+from sqlalchemy.orm import lazyload, selectinload
 
 from flask_unitofwork import CacheError
 from flask_unitofwork.caching import FromCache
 from flask_unitofwork.caching.structure import cache_key_of, structure_of
 from flask_unitofwork.caching.values import as_bytes
 from tests.caching.conftest import MakeShop
-from tests.caching.shop import Customer, Product, Shop, memory
+from tests.caching.shop import Customer, Order, Product, Shop, memory
 
 PRODUCTS = select(Product.name).order_by(Product.id)
 
@@ -197,6 +197,24 @@ class TestDatabases:
             for name, first in (("default", "tea"), ("archive", "old tea")):
                 tenant[0] = name
                 assert shop.names()[0] == first
+
+    def test_that_a_function_chooses_for_eager_loads_are_told_from_one_another(
+        self, sqlite_url: str, tmp_path: Path, make_shop: MakeShop
+    ) -> None:
+        tenant = ["default"]
+        archive = f"sqlite:///{tmp_path}/archive.db"
+        with make_shop(archive).writing() as session:
+            session.add(Order(customer_id=1))
+
+        def choose(mapper: Any, clause: Any, *, writes: bool) -> str | None:
+            return tenant[0] if mapper is not None and mapper.class_ is Order else None
+
+        shop = make_shop({"default": sqlite_url, "archive": archive}, UNITOFWORK_BIND_CHOOSERS=[choose])
+        statement = select(Customer).order_by(Customer.id).options(selectinload(Customer.orders))
+        for _ in range(2):
+            for name, orders in (("default", 1), ("archive", 2)):
+                tenant[0] = name
+                assert len(shop.get(statement)[0].orders) == orders
 
     def test_that_are_not_the_app_s_are_asked(self, sqlite_shop: Shop, tmp_path: Path, make_shop: MakeShop) -> None:
         other = make_shop(f"sqlite:///{tmp_path}/other.db")
