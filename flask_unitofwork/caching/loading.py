@@ -54,12 +54,8 @@ def _made(
 ) -> Generator[Loader]:
     attachment = attachment_of(session)
     assert attachment is not None
-    options: dict[str, Any] = {
-        **sessions.kw,
-        "twophase": False,
-        "join_transaction_mode": "rollback_only",
-        "strong_identity_map": None,
-    }
+    options: dict[str, Any] = {**sessions.kw, "twophase": False, "join_transaction_mode": "rollback_only"}
+    options.pop("strong_identity_map", None)
     if session.binds:
         options["binds"] = dict(session.binds)
     made = loader(**options)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +31,6 @@ class Question:
         written: what the session's transaction has written.
         option: what the statement says of its cache.
         statement: what is known of it.
-        binds: the names of the databases that it is for.
         key: what its result is kept under.
         entries: where its result is kept.
     """
@@ -43,7 +41,6 @@ class Question:
     written: WrittenTables
     option: FromCache
     statement: Statement
-    binds: AbstractSet[str]
     key: str
     entries: Entries
 
@@ -59,14 +56,6 @@ class Question:
         merged: FrozenResult[Any] = merge(self.session, self.state.statement, result, load=False)
         answer: Result[Any] = merged()
         return answer
-
-    def has_own_binds(self, *, asked: bool) -> bool:
-        """Whether its other databases, those of eager loads, may be others for others.
-
-        Args:
-            asked: functions of the user's own choose databases.
-        """
-        return asked or bool(self.session.binds)
 
 
 def check_cacheable(state: ORMExecuteState) -> None:

@@ -1,5 +1,10 @@
 """Which tables a session's transaction has written: what is not to be cached before it ends, and is invalidated after it.
 
+Note: stamps of a transaction
+    One that sees the database as it was when it read for the first time goes on to see it so. What it reads is kept with the
+    stamps that were read before that, by the first of its statements that was cached. If that was not its first one, nobody
+    knows the stamps, and nothing is kept.
+
 Note: how writes are seen
     Each statement is looked at right before the driver gets it: whatever the session was asked to do, an INSERT, UPDATE or
     DELETE comes by there. A statement that fails counts; that costs a query at most.
@@ -7,7 +12,7 @@ Note: how writes are seen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, MutableMapping
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, orm
@@ -44,13 +49,14 @@ class WrittenTables:
         connections: those of the transaction.
     """
 
-    __slots__ = ("_infos", "_is_kept_in_any_case", "_levels", "_renew", "connections")
+    __slots__ = ("_infos", "_is_kept_in_any_case", "_levels", "_renew", "_stamps", "connections")
 
     def __init__(self, renew: Callable[[Collection[str]], None]) -> None:
         self._renew = renew
         self._levels: list[tuple[orm.SessionTransaction | None, set[str]]] = [(None, set())]
         self._infos: list[MutableMapping[str, Any]] = []
         self._is_kept_in_any_case = False
+        self._stamps: dict[tuple[str, Connection], Mapping[str, str]] = {}
         self.connections: list[Connection] = []
 
     def concern(self, names: Collection[str]) -> bool:
@@ -109,9 +115,24 @@ class WrittenTables:
         for info in self._infos:
             if info.get(WRITTEN) is self:
                 del info[WRITTEN]
-        self.connections, self._infos = [], []
+        self.connections, self._infos, self._stamps = [], [], {}
         self._levels = [(None, set())]
         self._is_kept_in_any_case = False
+
+    # -- what it reads -------------------------------------------------------------------------------------------
+
+    def note_stamps(self, region: str, connection: Connection, stamps: Mapping[str, str]) -> None:
+        """These *stamps* were read from *region* before anything that *connection* sees from now on."""
+        self._stamps.pop((region, connection), None)
+        self._stamps[region, connection] = stamps
+
+    def stamps_before(self, region: str, connections: Collection[Connection]) -> Mapping[str, str] | None:
+        """Stamps that were read from *region* before anything that *connections* see; None if there are none."""
+        keys = {(region, connection) for connection in connections}
+        # Those that were noted first are the oldest.
+        return next(
+            (stamps for key, stamps in self._stamps.items() if key in keys and keys <= self._stamps.keys()), None
+        )
 
     # -- statements ----------------------------------------------------------------------------------------------
 

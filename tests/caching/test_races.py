@@ -151,31 +151,42 @@ def another_sqlite(tmp_path: Any) -> str:
 class TestATransactionWithASnapshot:
     """It may see what was there before a commit whose stamps it has read."""
 
-    @pytest.mark.parametrize("level", [None, "REPEATABLE READ"])
+    @pytest.mark.parametrize("cached_first", [True, False])
     def test_keeps_nothing_that_is_older_than_the_stamps(
-        self, postgresql_url: str, make_shop: MakeShop, level: str | None
+        self, shared_url: str, make_shop: MakeShop, cached_first: bool
     ) -> None:
-        options = {} if level is None else {"isolation_level": level}
-        shop = make_shop(postgresql_url, UNITOFWORK_ENGINE_OPTIONS=options)
-        self.read_before_and_after(shop)
+        self.read_before_and_after(make_shop(shared_url), cached_first=cached_first)
 
-    def test_keeps_nothing_that_is_older_than_the_stamps_on_mariadb(
-        self, mariadb_url: str, make_shop: MakeShop
+    @pytest.mark.parametrize("cached_first", [True, False])
+    def test_keeps_nothing_that_is_older_than_the_stamps_on_postgresql_either(
+        self, postgresql_url: str, make_shop: MakeShop, cached_first: bool
     ) -> None:
-        self.read_before_and_after(make_shop(mariadb_url))
+        shop = make_shop(postgresql_url, UNITOFWORK_ENGINE_OPTIONS={"isolation_level": "REPEATABLE READ"})
+        self.read_before_and_after(shop, cached_first=cached_first)
 
-    def test_keeps_nothing_that_is_older_than_the_stamps_on_sqlite(self, sqlite_url: str, make_shop: MakeShop) -> None:
-        self.read_before_and_after(make_shop(sqlite_url))
-
-    def read_before_and_after(self, shop: Shop) -> None:
+    def read_before_and_after(self, shop: Shop, *, cached_first: bool) -> None:
         with shop.app.app_context():
             session = shop.uow.session
-            session.scalars(select(Customer.name)).all()
+            first = select(Customer.name)
+            session.scalars(first.options(FromCache()) if cached_first else first).all()
             with ThreadPoolExecutor(1) as threads:
                 threads.submit(shop.rename).result(PATIENCE)
             session.scalars(PRODUCTS.options(FromCache())).all()
             session.rollback()
         assert shop.names()[0] == "green tea"
+
+    def test_keeps_what_it_reads_later_if_what_it_read_first_is_cached(self, shop: Shop) -> None:
+        with shop.app.app_context():
+            for statement in (select(Customer.name), PRODUCTS):
+                shop.uow.session.scalars(statement.options(FromCache())).all()
+        assert not shop.asks(PRODUCTS)
+
+    def test_keeps_nothing_where_it_has_read_something_else_before(self, sqlite_url: str, make_shop: MakeShop) -> None:
+        shop = make_shop(sqlite_url)
+        with shop.app.app_context():
+            shop.uow.session.scalars(select(Customer.name)).all()
+            shop.uow.session.scalars(PRODUCTS.options(FromCache())).all()
+        assert shop.asks(PRODUCTS)
 
     def test_keeps_what_it_reads_first(self, shop: Shop) -> None:
         with shop.app.app_context():
