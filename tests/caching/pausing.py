@@ -19,10 +19,8 @@ class Between(ProxyBackend):
         after_get: called with the keys that have been looked up.
     """
 
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.before_set: Callable[[list[str]], None] | None = None
-        self.after_get: Callable[[list[str]], None] | None = None
+    before_set: Callable[[list[str]], None] | None = None
+    after_get: Callable[[list[str]], None] | None = None
 
     def get(self, key: Any) -> Any:
         found = self.proxied.get(key)

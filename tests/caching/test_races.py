@@ -176,16 +176,20 @@ class TestATransactionWithASnapshot:
         assert shop.names()[0] == "green tea"
 
     def test_keeps_what_it_reads_later_if_what_it_read_first_is_cached(self, shop: Shop) -> None:
+        for statement in (select(Customer.name), PRODUCTS):
+            shop.get(statement)
         with shop.app.app_context():
+            shop.uow.invalidate_tables()
+        with shop.uow.scope(shop.app) as session:
             for statement in (select(Customer.name), PRODUCTS):
-                shop.uow.session.scalars(statement.options(FromCache())).all()
+                session.scalars(statement.options(FromCache())).all()
         assert not shop.asks(PRODUCTS)
 
     def test_keeps_nothing_where_it_has_read_something_else_before(self, sqlite_url: str, make_shop: MakeShop) -> None:
         shop = make_shop(sqlite_url)
-        with shop.app.app_context():
-            shop.uow.session.scalars(select(Customer.name)).all()
-            shop.uow.session.scalars(PRODUCTS.options(FromCache())).all()
+        with shop.uow.scope(shop.app) as session:
+            session.scalars(select(Customer.name)).all()
+            session.scalars(PRODUCTS.options(FromCache())).all()
         assert shop.asks(PRODUCTS)
 
     def test_keeps_what_it_reads_first(self, shop: Shop) -> None:

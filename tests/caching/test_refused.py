@@ -94,9 +94,10 @@ class TestAStatement:
         assert shop.names(statement)[0] == "green tea"
 
     def test_that_locks_is_refused(self, sqlite_shop: Shop) -> None:
-        for statement in (select(Product), select(Product).from_statement(select(Product).with_for_update())):
+        locks = select(Product).with_for_update()
+        for statement in (locks, select(Product).from_statement(locks)):
             with pytest.raises(CacheError, match=r"with_for_update\(\) locks rows in the database"):
-                sqlite_shop.get(statement.with_for_update() if hasattr(statement, "with_for_update") else statement)
+                sqlite_shop.get(statement)
 
     @pytest.mark.parametrize("option", ["yield_per", "stream_results"])
     def test_that_is_streamed_is_refused(self, sqlite_shop: Shop, option: str) -> None:
