@@ -19,8 +19,9 @@ class Between(ProxyBackend):
         after_get: called with the keys that have been looked up.
     """
 
-    before_set: Callable[[list[str]], None] | None = None
-    after_get: Callable[[list[str]], None] | None = None
+    def __init__(self) -> None:
+        self.before_set: Callable[[list[str]], None] | None = None
+        self.after_get: Callable[[list[str]], None] | None = None
 
     def get(self, key: Any) -> Any:
         found = self.proxied.get(key)
