@@ -89,7 +89,8 @@ def test_plain(live_server):
     with urlopen(live_server.url("/"), timeout=60) as response:
         assert response.read() == b"plain"
 """
-    sqlite_project(tests, conftest=conftest).assert_outcomes(passed=1)
+    # pytest-flask's server is a fork of the process, and outlives it.
+    sqlite_project(tests, conftest=conftest, apart=True).assert_outcomes(passed=1)
 
 
 def test_without_pytest_flask_there_is_a_class(stage: Stage) -> None:
