@@ -12,7 +12,7 @@ from functools import partial, wraps
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from sqlalchemy import ClauseElement, Connection, Engine, orm
+from sqlalchemy import ClauseElement, Connection, Engine, inspect, orm
 from sqlalchemy.exc import UnboundExecutionError
 
 from .attachment import Attachment, SessionOwner, attachment_of, owner_of
@@ -133,11 +133,13 @@ class Session(orm.Session):
             if self._attachment is None or options or type(ident) not in PLAIN_KEYS or not self._one_place:
                 return super().get(entity, ident, **options)
             lookup = lookup_for(entity)
-            if (
-                lookup is None
-                or self.identity_map.get(lookup.mapper.identity_key_from_primary_key((ident,))) is not None
-            ):
+            if lookup is None:
                 return super().get(entity, ident)
+            known = self.identity_map.get(lookup.mapper.identity_key_from_primary_key((ident,)))
+            if known is not None:
+                # What is expired may be gone.
+                loaded = isinstance(known, entity) and not inspect(known).expired
+                return known if loaded else super().get(entity, ident)
             return self.scalars(lookup.statement, {lookup.parameter: ident}).unique().one_or_none()
 
         # What uses the session's connection in another way than those three gives it back first if it rests.

@@ -71,10 +71,12 @@ class Upper(TypeDecorator[str]):
     impl = String(10)
     cache_ok = True
 
-    def process_bind_param(self, value: Any, _dialect: object) -> Any:
+    def process_bind_param(self, value: Any, dialect: object) -> Any:
+        del dialect
         return value.lower()
 
-    def process_result_value(self, value: Any, _dialect: object) -> Any:
+    def process_result_value(self, value: Any, dialect: object) -> Any:
+        del dialect
         return value.upper()
 
 
