@@ -7,6 +7,8 @@ import random
 from collections.abc import Iterator
 
 import pytest
+from flask import Flask
+from sqlalchemy import make_url
 
 from tests.benchmarks.one_test.ways import NONE, OURS, WAYS, Place
 
@@ -22,6 +24,23 @@ def in_rounds() -> Iterator[object]:
             marks = [pytest.mark.uow_isolated] if way == OURS else []
             for turn in range(TURNS if way in {NONE, OURS, "join, rollback only"} else 1):
                 yield pytest.param(way, id=f"{way}-{number}-{turn}", marks=marks)
+
+
+# Here, where they take the place of the plugin's.
+@pytest.fixture(scope="session")
+def places() -> dict[str, Place]:
+    url = make_url(os.environ["ONE_TEST_SERVER"])
+    return {way: Place.made(url.set(database=f"one_test_{number}")) for number, way in enumerate(WAYS)}
+
+
+@pytest.fixture
+def place(places: dict[str, Place], way: str) -> Place:
+    return places[way]
+
+
+@pytest.fixture
+def uow_app(place: Place) -> Flask:
+    return place.app
 
 
 @pytest.fixture

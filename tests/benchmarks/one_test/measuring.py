@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
-from sqlalchemy import make_url
 
-from tests.benchmarks.one_test.ways import WAYS, Place
+from tests.benchmarks.one_test.ways import WAYS
 
 SECONDS = pytest.StashKey[dict[str, list[float]]]()
 
@@ -34,19 +32,3 @@ def pytest_runtest_protocol(item: pytest.Function) -> Generator[None, Any, Any]:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     Path(os.environ["ONE_TEST_RESULTS"]).write_text(json.dumps(session.config.stash[SECONDS]))
-
-
-@pytest.fixture(scope="session")
-def places() -> dict[str, Place]:
-    url = make_url(os.environ["ONE_TEST_SERVER"])
-    return {way: Place.made(url.set(database=f"one_test_{number}")) for number, way in enumerate(WAYS)}
-
-
-@pytest.fixture
-def place(places: dict[str, Place], way: str) -> Place:
-    return places[way]
-
-
-@pytest.fixture
-def uow_app(place: Place) -> Flask:
-    return place.app
