@@ -13,7 +13,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from sqlalchemy import ClauseElement, Connection, Engine, inspect, orm
-from sqlalchemy.exc import UnboundExecutionError
+from sqlalchemy.exc import NoResultFound, UnboundExecutionError
 
 from .attachment import Attachment, SessionOwner, attachment_of, owner_of
 from .joining import announce, bind_in, whole_of
@@ -141,6 +141,16 @@ class Session(orm.Session):
                 loaded = isinstance(known, entity) and not inspect(known).expired
                 return known if loaded else super().get(entity, ident)
             return self.scalars(lookup.statement, {lookup.parameter: ident}).unique().one_or_none()
+
+        @_as_in(orm.Session.get_one)
+        def get_one(self, entity: Any, ident: Any, **options: Any) -> Any:
+            """Look an object up by its key that must be there, as SQLAlchemy documents."""
+            if options:
+                return super().get_one(entity, ident, **options)
+            found = self.get(entity, ident)
+            if found is None:
+                raise NoResultFound("No row was found when one was required")
+            return found
 
         # What uses the session's connection in another way than those three gives it back first if it rests.
 

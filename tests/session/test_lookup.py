@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine, ForeignKey, String, TypeDecorator, event, orm
-from sqlalchemy.exc import InvalidRequestError, NoInspectionAvailable, SAWarning
+from sqlalchemy.exc import InvalidRequestError, NoInspectionAvailable, NoResultFound, SAWarning
 from sqlalchemy.orm import DeclarativeBase, Mapped, composite, mapped_column, relationship
 
 from flask_unitofwork import Session, UnitOfWork
@@ -183,6 +183,26 @@ def test_it_finds_what_sqlalchemy_finds_with_the_same_statements(
         sent.clear()
         with zoo.uow.scope(zoo.app, reads=reads) as session:
             found = [described(session.get(entity, ident)) for _ in range(2)]
+        assert (entity, ident, found, sent) == (entity, ident, expected, theirs)
+
+
+def found_or_refused(session: orm.Session, entity: type[object], ident: object) -> object:
+    try:
+        return described(session.get_one(entity, ident))
+    except NoResultFound as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("reads", ["autocommit", "transaction"])
+def test_what_must_be_there_is_looked_up_in_the_same_way(zoo: Stage, sent: list[tuple[str, Any]], reads: Reads) -> None:
+    for entity, ident in KEYS:
+        sent.clear()
+        with orm.Session(zoo.engine) as session:
+            expected = [found_or_refused(session, entity, ident) for _ in range(2)]
+        theirs = sent[:]
+        sent.clear()
+        with zoo.uow.scope(zoo.app, reads=reads) as session:
+            found = [found_or_refused(session, entity, ident) for _ in range(2)]
         assert (entity, ident, found, sent) == (entity, ident, expected, theirs)
 
 
