@@ -12,12 +12,14 @@ __all__ = [
     "IDLE",
     "INTENT",
     "ISOLATION_LEVELS",
+    "LONE_WRITE",
     "NO_INTENT",
     "REFUSES_WRITES",
     "STREAMS",
     "Intent",
     "IsolationLevel",
     "LoneWrite",
+    "WriteKind",
 ]
 
 IsolationLevel = Literal["READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
@@ -34,12 +36,18 @@ STREAMS: Final = "unitofwork_streams"
 IDLE: Final = "unitofwork_idle"
 """Where a connection has the stretch of time in which its unit has not used it, where somebody watches that."""
 
+LONE_WRITE: Final = "unitofwork_lone_write"
+"""Where a connection has the only statement that its unit will execute (`LoneWrite`), where there is such a one."""
+
 AROUND: Final = "unitofwork_around"
 """Where a connection has those of the transactions that its own was begun inside of: they wait for it, so it must not
 wait for them."""
 
 REFUSES_WRITES: Final = "unitofwork_refuses_writes"
 """Where a connection has whether a statement that writes is refused before it is sent."""
+
+
+WriteKind = Literal["insert", "update", "delete"]
 
 
 class LoneWrite(NamedTuple):
@@ -50,7 +58,7 @@ class LoneWrite(NamedTuple):
         table: what it does that to.
     """
 
-    kind: Literal["insert", "update", "delete"]
+    kind: WriteKind
     table: FromClause
 
 
@@ -64,7 +72,6 @@ class Intent:
         isolation_level: how much it may see of others; None for the database's default.
         reads_in_autocommit: until something else than a read runs, there is no transaction, and each read sees what is
             committed when it runs.
-        lone_write: its only statement, if there will be one and it is known, so that it needs no transaction around it.
         timeout: seconds that one statement may take; None for the limit that the app configured, if any.
     """
 
@@ -72,7 +79,6 @@ class Intent:
     read_only: bool = False
     isolation_level: IsolationLevel | None = None
     reads_in_autocommit: bool = False
-    lone_write: LoneWrite | None = None
     timeout: float | None = None
 
     def __post_init__(self) -> None:

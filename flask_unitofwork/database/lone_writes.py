@@ -14,8 +14,9 @@ Note: when the answer is lost
 
 from __future__ import annotations
 
-import selectors
-from typing import Any, Final
+import select
+import sys
+from typing import Any
 
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.interfaces import ExecutionContext
@@ -23,12 +24,22 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from .autocommit import can_send_alone, is_in_transaction, send_alone
 from .commits import INSTEAD_OF_COMMIT, lost_alone
-from .intent import INTENT, NO_INTENT, Intent, LoneWrite
+from .intent import LONE_WRITE, LoneWrite
 
 __all__ = ["write_alone"]
 
-# Not the default one, which opens a file for each use. Windows has no poll().
-_Selector: Final[type[selectors.BaseSelector]] = getattr(selectors, "PollSelector", selectors.SelectSelector)
+if sys.platform == "win32":
+
+    def _is_readable(descriptor: int) -> bool:
+        return bool(select.select([descriptor], [], [], 0)[0])
+
+else:
+
+    def _is_readable(descriptor: int) -> bool:
+        # select() is for the first thousand descriptors of a process only.
+        looking = select.poll()
+        looking.register(descriptor, select.POLLIN)
+        return bool(looking.poll(0))
 
 
 def write_alone(engine: Engine, name: str) -> None:
@@ -45,10 +56,10 @@ def write_alone(engine: Engine, name: str) -> None:
     def do_execute(cursor: Any, statement: str, parameters: Any, context: ExecutionContext) -> bool | None:
         try:
             connection = context.root_connection
-            intent: Intent = connection.info.get(INTENT, NO_INTENT)
+            announced: LoneWrite | None = connection.info.get(LONE_WRITE)
         except NotImplementedError:  # no connection of a pool: SQLAlchemy's first look at the database
             return None
-        if intent.lone_write is None or not _is_announced(intent.lone_write, context):
+        if announced is None or not _is_announced(announced, context):
             return None
         if INSTEAD_OF_COMMIT in connection.info:  # a test wants it to fail
             return None
@@ -70,8 +81,4 @@ def _is_announced(announced: LoneWrite, context: ExecutionContext) -> bool:
 
 def _has_something_to_say(connection: Any) -> bool:
     """Whether the server has said something unasked, which mostly is that it hangs up. Drivers that do not tell: no."""
-    if not hasattr(connection, "fileno"):
-        return False
-    with _Selector() as heard:
-        heard.register(connection.fileno(), selectors.EVENT_READ)
-        return bool(heard.select(timeout=0))
+    return hasattr(connection, "fileno") and _is_readable(connection.fileno())

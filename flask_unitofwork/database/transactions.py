@@ -9,9 +9,17 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from . import mysql, postgresql, sqlite_transactions
-from .intent import AROUND, IDLE, INTENT, NO_INTENT, REFUSES_WRITES, STREAMS, Intent
+from .intent import AROUND, IDLE, INTENT, LONE_WRITE, NO_INTENT, REFUSES_WRITES, STREAMS, Intent, LoneWrite
 
-__all__ = ["amend_intent", "begin_as", "end_as", "forget_intents", "permit_writes", "refuse_writes"]
+__all__ = [
+    "amend_intent",
+    "announce_lone_write",
+    "begin_as",
+    "end_as",
+    "forget_intents",
+    "permit_writes",
+    "refuse_writes",
+]
 
 _Tell = Callable[[Connection, Intent], None]
 
@@ -21,6 +29,10 @@ _BEGIN: Final[Mapping[str, _Tell]] = {
     "mysql": mysql.begin_as,
     "mariadb": mysql.begin_as,
 }
+
+
+# What is noted on a connection and is over with the transaction, whatever is around that.
+_OF_ONE_TRANSACTION: Final = (IDLE, LONE_WRITE, STREAMS)
 
 
 def begin_as(connection: Connection, intent: Intent, around: Collection[Connection] = ()) -> Intent:
@@ -37,19 +49,27 @@ def begin_as(connection: Connection, intent: Intent, around: Collection[Connecti
     Raises:
         sqlalchemy.exc.DBAPIError: the database does not know the isolation level, or does not answer.
     """
-    before: Intent = connection.info.get(INTENT, NO_INTENT)
-    connection.info[INTENT] = intent
-    connection.info[REFUSES_WRITES] = intent.read_only
-    connection.info[AROUND] = around
+    info = connection.info
+    before: Intent = info.get(INTENT, NO_INTENT)
+    info[INTENT] = intent
+    info[REFUSES_WRITES] = intent.read_only
+    info[AROUND] = around
     asks = (intent.read_only and not intent.reads_in_autocommit) or intent.isolation_level or intent.timeout
     if asks and connection.dialect.name in _BEGIN:
         _BEGIN[connection.dialect.name](connection, intent)
     return before
 
 
+def announce_lone_write(connection: Connection, statement: LoneWrite) -> None:
+    """*statement* will be the only one in the transaction that has begun on *connection*, so that it needs none."""
+    connection.info[LONE_WRITE] = statement
+
+
 def amend_intent(connection: Connection, intent: Intent) -> None:
     """The transaction on *connection* goes on, but for *intent*: what is sent from now on counts as that."""
-    connection.info[INTENT] = intent
+    info = connection.info
+    info[INTENT] = intent
+    info.pop(LONE_WRITE, None)
 
 
 def end_as(connection: Connection, before: Intent) -> None:
@@ -59,16 +79,15 @@ def end_as(connection: Connection, before: Intent) -> None:
     """
     if connection.closed or connection.invalidated:
         return
-    if connection.info.get(REFUSES_WRITES) and not before.read_only:
+    info = connection.info
+    if info.get(REFUSES_WRITES) and not before.read_only:
         permit_writes(connection)
-    connection.info.pop(IDLE, None)
-    connection.info.pop(STREAMS, None)
+    for key in _OF_ONE_TRANSACTION:
+        info.pop(key, None)
     if before is NO_INTENT:
-        connection.info.pop(
-            INTENT, None
-        )  # no unit uses it any more, though it may stay checked out (in an isolated test)
+        info.pop(INTENT, None)  # no unit uses it any more, though it may stay checked out (in an isolated test)
     else:
-        connection.info[INTENT] = before
+        info[INTENT] = before
 
 
 def forget_intents(engine: Engine) -> None:
@@ -77,11 +96,8 @@ def forget_intents(engine: Engine) -> None:
 
 
 def _forget(_connection: object, record: ConnectionPoolEntry) -> None:
-    record.info.pop(INTENT, None)
-    record.info.pop(IDLE, None)
-    record.info.pop(STREAMS, None)
-    record.info.pop(REFUSES_WRITES, None)
-    record.info.pop(AROUND, None)
+    for key in (*_OF_ONE_TRANSACTION, INTENT, REFUSES_WRITES, AROUND):
+        record.info.pop(key, None)
 
 
 def refuse_writes(connection: Connection) -> None:

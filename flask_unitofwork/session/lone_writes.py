@@ -8,33 +8,30 @@ session's own: one that it has joined is for others to roll back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, inspect, orm
+from sqlalchemy import Connection, orm
 from sqlalchemy.orm import InstanceState, Mapper
+from sqlalchemy.orm.attributes import instance_state
 from sqlalchemy.orm.interfaces import MANYTOONE
 
-from ..database.intent import LoneWrite
+from ..database.intent import LoneWrite, WriteKind
 
 __all__ = ["lone_write"]
 
-# Whatever is told of a flush, before and after its statements.
-_SESSION_EVENTS: Final = (
-    "before_flush",
-    "after_flush",
-    "after_flush_postexec",
-    "pending_to_persistent",
-    "persistent_to_deleted",
-)
-_MAPPER_EVENTS: Final = (
-    "before_insert",
-    "after_insert",
-    "before_update",
-    "after_update",
-    "before_delete",
-    "after_delete",
-)
+# Whatever is told of a flush, before and after its statements; and what is told of each kind of them.
+_FLUSH_EVENTS: Final = ("before_flush", "after_flush", "after_flush_postexec")
+_SESSION_EVENTS: Final[Mapping[WriteKind, Sequence[str]]] = {
+    "insert": (*_FLUSH_EVENTS, "pending_to_persistent"),
+    "update": _FLUSH_EVENTS,
+    "delete": (*_FLUSH_EVENTS, "persistent_to_deleted"),
+}
+_MAPPER_EVENTS: Final[Mapping[WriteKind, Sequence[str]]] = {
+    "insert": ("before_insert", "after_insert"),
+    "update": ("before_update", "after_update"),
+    "delete": ("before_delete", "after_delete"),
+}
 _INSTANCE_EVENTS: Final = ("refresh_flush",)
 _CONNECTION_EVENTS: Final = ("before_execute", "after_execute", "before_cursor_execute", "after_cursor_execute")
 
@@ -50,21 +47,23 @@ def lone_write(session: orm.Session, connection: Any) -> LoneWrite | None:
     """
     if _may_have_joined(session):
         return None
-    changes = [*session.new, *session.dirty, *session.deleted]
+    new, deleted = session.new, session.deleted
+    changes = [*new, *session.dirty, *deleted]
     if len(changes) != 1:
         return None
-    state: InstanceState[Any] = inspect(changes[0])
+    kind: WriteKind = "insert" if new else "delete" if deleted else "update"
+    state: InstanceState[Any] = instance_state(changes[0])
     mapper = state.mapper
-    if len(mapper.tables) != 1 or not _is_of_one_row(state, deleted=bool(session.deleted)):
+    if len(mapper.tables) != 1 or not _is_of_one_row(state, deleted=kind == "delete"):
         return None
     if (
-        _has_listeners(session, _SESSION_EVENTS)
-        or _has_listeners(mapper, _MAPPER_EVENTS)
+        _has_listeners(session, _SESSION_EVENTS[kind])
+        or _has_listeners(mapper, _MAPPER_EVENTS[kind])
         or _has_listeners(mapper.class_manager, _INSTANCE_EVENTS)
         or _has_listeners(connection, _CONNECTION_EVENTS)
     ):
         return None
-    return LoneWrite("insert" if session.new else "delete" if session.deleted else "update", mapper.local_table)
+    return LoneWrite(kind, mapper.local_table)
 
 
 def _may_have_joined(session: orm.Session) -> bool:
@@ -72,7 +71,7 @@ def _may_have_joined(session: orm.Session) -> bool:
 
     Its BEGIN may not have been sent yet, so that the connection itself does not tell.
     """
-    return any(isinstance(bind, Connection) for bind in (session.bind, *session.binds.values()))
+    return isinstance(session.bind, Connection) or any(isinstance(bind, Connection) for bind in session.binds.values())
 
 
 def _is_of_one_row(state: InstanceState[Any], *, deleted: bool) -> bool:
@@ -98,8 +97,9 @@ def _has_listeners(target: Any, names: Iterable[str]) -> bool:
     ``dispatch`` is where SQLAlchemy keeps its listeners, and asks itself. `sqlalchemy.event` can tell of a given function
     only. A test fails if it changes.
     """
-    return any(
-        getattr(listener, "__module__", "").partition(".")[0] != _OWN
-        for name in names
-        for listener in getattr(target.dispatch, name)
-    )
+    dispatch = target.dispatch
+    for name in names:
+        for listener in getattr(dispatch, name):
+            if getattr(listener, "__module__", "").partition(".")[0] != _OWN:
+                return True
+    return False

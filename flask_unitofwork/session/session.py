@@ -12,8 +12,9 @@ from functools import partial, wraps
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from sqlalchemy import ClauseElement, Connection, Engine, inspect, orm
+from sqlalchemy import ClauseElement, Connection, Engine, orm
 from sqlalchemy.exc import NoResultFound, UnboundExecutionError
+from sqlalchemy.orm.attributes import instance_state
 
 from .attachment import Attachment, SessionOwner, attachment_of, owner_of
 from .joining import announce, bind_in, whole_of
@@ -138,7 +139,7 @@ class Session(orm.Session):
             known = self.identity_map.get(lookup.mapper.identity_key_from_primary_key((ident,)))
             if known is not None:
                 # What is expired may be gone.
-                loaded = isinstance(known, entity) and not inspect(known).expired
+                loaded = isinstance(known, entity) and not instance_state(known).expired
                 return known if loaded else super().get(entity, ident)
             return self.scalars(lookup.statement, {lookup.parameter: ident}).unique().one_or_none()
 

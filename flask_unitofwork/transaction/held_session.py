@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ..database.autocommit import has_all_rows, is_in_transaction, leave_autocommit, transaction_check
-from ..database.intent import Intent, LoneWrite
+from ..database.intent import Intent
 from ..database.leases import Lease, lease_of
 from ..database.streamed import has_only_streamed, when_streamed
-from ..database.transactions import amend_intent, begin_as, end_as
+from ..database.transactions import amend_intent, announce_lone_write, begin_as, end_as
 from ..exceptions import DemarcationError
 from ..session import Attachment, Session, SessionOwner, attachment_of, give_back, is_clean, lone_write
 
@@ -178,16 +178,21 @@ class HeldSession:
             alone: whether what needs no transaction may be sent without one, if it writes.
         """
         intent, attachment = self.intent, self._attachment
-        if attachment is not None:
-            if intent.reads_in_autocommit and not attachment.reads:
-                intent = replace(intent, reads_in_autocommit=False)
-            if alone and attachment.committing and attachment.flushing and intent.may_be_lone and not self.connections:
-                intent = replace(intent, lone_write=self._lone_write(connection))
+        if attachment is not None and intent.reads_in_autocommit and not attachment.reads:
+            intent = replace(intent, reads_in_autocommit=False)
+        is_first = not self.connections
         self.connections[connection] = begin_as(connection, intent, around)
+        if alone and is_first and intent.may_be_lone and attachment is not None:
+            self._announce_lone_write(attachment, connection)
 
-    def _lone_write(self, connection: Connection) -> LoneWrite | None:
+    def _announce_lone_write(self, attachment: Attachment, connection: Connection) -> None:
+        """Say so on *connection* if the closing flush, which is in progress, consists of one statement."""
         session = self.session
-        return None if session is None or session.twophase else lone_write(session, connection)
+        if session is None or session.twophase or not (attachment.committing and attachment.flushing):
+            return
+        statement = lone_write(session, connection)
+        if statement is not None:
+            announce_lone_write(connection, statement)
 
     def ended(self) -> None:
         """The transaction in progress is over. Connections that rest are in none, and go on resting."""

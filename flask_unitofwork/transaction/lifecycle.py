@@ -23,6 +23,9 @@ class State(Enum):
     ROLLED_BACK = "rolled back"
     UNKNOWN = "unknown"
 
+    # An Enum's own is a function in Python, and each move asks for it several times.
+    __hash__ = object.__hash__
+
 
 MOVES: Final = MappingProxyType(
     {

@@ -55,6 +55,11 @@ class Outcome:
         """Whether somebody waits for the outcome, or has decided it."""
         return self.doom is not None or bool(self._hooks)
 
+    @property
+    def waits_for_commit(self) -> bool:
+        """Whether hooks are to run before the commit."""
+        return self._hooks is not None and bool(self._hooks.before_commit)
+
     def begin(self) -> None:
         """There is work: a unit that was over is active again."""
         self._lifecycle.begin()
@@ -75,8 +80,8 @@ class Outcome:
             Exception: what a hook raised. The unit is doomed then.
         """
         try:
-            while self._hooks is not None and self._hooks.before_commit and self.doom is None:
-                self._hooks.before_commit.pop(0).function()
+            while self.waits_for_commit and self.doom is None:
+                self.hooks.before_commit.pop(0).function()
         except BaseException as error:
             self.condemn(Doom(f"a before_commit hook raised {type(error).__name__}", asked=False, cause=error))
             raise

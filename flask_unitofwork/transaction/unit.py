@@ -20,7 +20,7 @@ from ..database.failed import has_failed
 from ..database.intent import NO_INTENT, Intent
 from ..database.written import forget_writes, has_committed_by_itself, has_done_more_than_read, keeps_locks_or_settings
 from ..exceptions import DemarcationError, DoomedError, OutsideScopeError
-from ..session import Session
+from ..session import Session, is_clean
 from .aftermath import state_without_commit
 from .blocks import OpenBlocks
 from .doom import Doom
@@ -279,11 +279,13 @@ class Unit:
             UnknownCommitError: the connection was lost before the database answered.
             sqlalchemy.exc.SQLAlchemyError: the flush or the commit failed. The caller must roll back.
         """
-        if not self._held.in_transaction:
+        begun = self._held.in_transaction
+        if not begun:
             # Nothing has begun; but what waits for a commit (hooks) has it now, and may begin something.
             self.before_commit()
+            begun = self._held.in_transaction
         session = self._held.session
-        if session is None or not (session.in_transaction() or session.new or session.dirty or session.deleted):
+        if session is None or not (begun or not is_clean(session)):
             self.transaction_ended(committed=True, begun=False)
             return
         expires = session.expire_on_commit
@@ -392,15 +394,17 @@ class Unit:
 
     def before_commit(self) -> None:
         self.check_demarcation("commit")
-        # Blocks in a hook join what is being committed.
-        hooks = self.blocks.enter("before_commit", None)
-        try:
-            self._outcome.run_before_commit_hooks()
-        finally:
-            self.blocks.leave(hooks)
-        if any(has_failed(connection) for connection in self._held.connections):
-            # Its COMMIT would be a rollback that reports success.
-            self.doom("a statement failed in it, and the database has given up the transaction", asked=False)
+        if self._outcome.waits_for_commit:
+            # Blocks in a hook join what is being committed.
+            hooks = self.blocks.enter("before_commit", None)
+            try:
+                self._outcome.run_before_commit_hooks()
+            finally:
+                self.blocks.leave(hooks)
+        for connection in self._held.connections:
+            if has_failed(connection):
+                # Its COMMIT would be a rollback that reports success.
+                self.doom("a statement failed in it, and the database has given up the transaction", asked=False)
         self._outcome.commit()
 
     def savepoint_rolled_back(self, savepoint: SessionTransaction) -> None:

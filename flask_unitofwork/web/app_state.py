@@ -13,7 +13,7 @@ from ..database import Engines
 from ..session import Attachment, Router, Session, attach
 from ..transaction import HookRunner, IdleWatch
 from .policy import CommitPolicy
-from .views import ViewDemarcation
+from .views import RequestDemarcation
 
 __all__ = ["APP_STATE", "EXTENSION", "AppState", "Cache"]
 
@@ -46,7 +46,7 @@ class AppState:
         hooks: runs the hooks of its units.
         idle_watch: reports connections that wait in a transaction; None where nobody wants to know.
         cache: keeps results of queries; None where nobody wants that.
-        demarcations: what views say, by endpoint and method, each with the view that said it.
+        demarcations: what becomes of requests, by endpoint and method, each with the view that says it.
     """
 
     settings: Settings
@@ -57,7 +57,7 @@ class AppState:
     hooks: HookRunner = field(default_factory=HookRunner)
     idle_watch: IdleWatch | None = None
     cache: Cache | None = None
-    demarcations: dict[tuple[str | None, str], tuple[object, ViewDemarcation]] = field(default_factory=dict)
+    demarcations: dict[tuple[str | None, str], tuple[object, RequestDemarcation]] = field(default_factory=dict)
 
     def make_session(self, **options: Any) -> Session:
         """A session on this app's databases, which has no owner yet."""

@@ -44,7 +44,7 @@ from .policy import is_answer
 from .repeatable import RepeatableRequest
 from .streaming import close_abandoned, mark_streaming
 from .units import Units
-from .views import intent_of_stream
+from .views import RequestDemarcation, intent_of_stream
 
 __all__ = ["Dispatch"]
 
@@ -146,7 +146,8 @@ class Dispatch:
                 self._fail(error)
                 return original(error)
             try:
-                self._settle(unit, error.get_response())
+                if self._demarcation.commits_on_success:
+                    self._settle(unit, error.get_response())
             except Exception as failure:  # noqa: BLE001  whatever it is, it is for the error handlers
                 self._fail(failure)
                 # Inside the except block: Flask raises again what is being handled if there is no handler for it.
@@ -201,7 +202,7 @@ class Dispatch:
 
     def _preprocess_repeatable(self, original: Wrapped, context: AppContext) -> Any:
         """What ``before_request`` functions answer; their request is kept so that its view can be run again."""
-        attempts = self._units.attempts(self._app)
+        attempts = self._demarcation.attempts
         if attempts == 1:
             return original()
         state = state_of(context)
@@ -231,11 +232,16 @@ class Dispatch:
                     raise first
                 repeatable.rewind()
                 unit.begin_attempt(attempt.retry_state.attempt_number, of=repeatable.attempts)
-                unit.intend_as(self._units.view_intent(self._app))
+                unit.intend_as(self._demarcation.view_intent)
                 value = dispatch_request()
                 repetition.succeeded()
                 return value
         raise AssertionError("tenacity ends with a value or an exception")
+
+    @property
+    def _demarcation(self) -> RequestDemarcation:
+        """What becomes of the request in progress."""
+        return self._units.demarcation(self._app)
 
     # -- what becomes of the unit -----------------------------------------------------------------------------------
 
@@ -245,8 +251,10 @@ class Dispatch:
         if unit is None:
             return value
         response = self._app.make_response(value)
-        self._settle(unit, response)
-        self._end_view(unit)
+        demarcation = self._demarcation
+        if demarcation.commits_on_success:
+            self._settle(unit, response)
+        self._end_view(unit, demarcation)
         return response
 
     def _passed(self, error: BaseException) -> None:
@@ -255,17 +263,15 @@ class Dispatch:
             self._fail(error)
             unit = _unit_of_request()
             if unit is not None:
-                self._end_view(unit)
+                self._end_view(unit, self._demarcation)
 
-    def _end_view(self, unit: Unit) -> None:
+    def _end_view(self, unit: Unit, demarcation: RequestDemarcation) -> None:
         """What the view's decorators ask for is for the view; what comes after it may write, and is not run again."""
-        unit.intend_as(self._units.method_intent(self._app))
+        unit.intend_as(demarcation.method_intent)
         unit.attempts = 1
 
     def _settle(self, unit: Unit, response: Response) -> None:
-        """Commit or roll back, as the policy says of *response*. Explicit units are left to the code."""
-        if not self._units.commits_on_success(self._app):
-            return
+        """Commit or roll back, as the policy says of *response*, where success commits."""
         if request_answered.receivers:
             request_answered.send(self._app, unit=unit, response=response)
         if not self._state.policy(response):
@@ -288,7 +294,7 @@ class Dispatch:
         if unit is None or unit.is_idle:
             return response
         try:
-            if self._units.commits_on_success(self._app):
+            if self._demarcation.commits_on_success:
                 self._settle(unit, response)
             elif not unit.doomed and unit.uncommitted_work and self._state.policy(response):
                 self._report_lost_work(unit)
@@ -297,7 +303,7 @@ class Dispatch:
             # Error handlers see this failure as they see any other. Where there is none, the answer is a 500.
             handle = without_context(self._app.handle_user_exception)
             answer = self._app.make_response(handle(error))
-            if not unit.is_idle:
+            if self._demarcation.commits_on_success and not unit.is_idle:
                 self._settle(unit, answer)
             return answer
         return response

@@ -23,7 +23,7 @@ from .context import (
     state_of,
 )
 from .custom_scopes import CustomScopes, ScopeFunction
-from .views import ViewDemarcation, demarcation_of_endpoint, intent_of_method, intent_of_stream
+from .views import RequestDemarcation, intent_of_stream
 
 __all__ = ["Units", "own_unit_here", "unit_here"]
 
@@ -140,10 +140,6 @@ class Units:
                 return self._begin(context)
         return unit
 
-    def attempts(self, app: Flask) -> int:
-        """How often the view of the request in progress may run."""
-        return self._demarcation(app).attempts(self.app_state(app).settings)
-
     def _make_custom(self, app: Flask, in_scope: Callable[[], bool]) -> Unit:
         state = self.app_state(app)
         return Unit(
@@ -185,39 +181,28 @@ class Units:
         app, state, owner = context.app, state_of(context), outermost(context)
         intent = NO_INTENT
         if getattr(owner, DISPATCHING, False):
-            intent = self.view_intent(app)
+            intent = self.demarcation(app).view_intent
         elif state.streaming:
             intent = intent_of_stream(self.app_state(app).settings)
         state.unit = self.make(
             owner,
-            managed=lambda: getattr(owner, DISPATCHING, False) and self.commits_on_success(app),
+            managed=lambda: getattr(owner, DISPATCHING, False) and self.demarcation(app).commits_on_success,
             intent=intent,
             repeats=state.repeatable is not None,
         )
         return state.unit
 
-    def view_intent(self, app: Flask) -> Intent:
-        """What the request in progress means to do, as far as its method and its view's decorators tell."""
-        return self._demarcation(app).intent(self.app_state(app).settings, request.method)
-
-    def method_intent(self, app: Flask) -> Intent:
-        """What the request in progress means to do, as far as its method tells."""
-        return intent_of_method(self.app_state(app).settings, request.method)
-
-    def commits_on_success(self, app: Flask) -> bool:
-        """Whether the request in progress is committed by its success."""
-        return self._demarcation(app).commits_on_success(self.app_state(app).settings)
-
-    def _demarcation(self, app: Flask) -> ViewDemarcation:
-        """What the view of the request in progress says, which is looked up once a view and method."""
+    def demarcation(self, app: Flask) -> RequestDemarcation:
+        """What becomes of the request in progress, which is looked up once a view and method."""
         # The request itself: each access to the proxy would cost as much as the rest of this.
         current: Request = request._get_current_object()  # type: ignore[attr-defined]
         endpoint, method = current.endpoint, current.method
-        known = self.app_state(app).demarcations
+        state: AppState = app.extensions[APP_STATE]
         view = app.view_functions.get(endpoint or "")
-        found = known.get((endpoint, method))
+        found = state.demarcations.get((endpoint, method))
         if found is None or found[0] is not view:
-            found = known[endpoint, method] = view, demarcation_of_endpoint(app, endpoint, method)
+            found = view, RequestDemarcation.of_endpoint(app, endpoint, method, state.settings)
+            state.demarcations[endpoint, method] = found
         return found[1]
 
     def keep(self, context: AppContext) -> bool:
@@ -253,7 +238,7 @@ class Units:
             return
         unit, state.unit = state.unit, None
         try:
-            if not (failed or unit.doomed):
+            if not (failed or unit.is_idle or unit.doomed):
                 _report_unfinished(context.app, unit)
         finally:
             unit.close()

@@ -14,6 +14,7 @@ from ..database.intent import NO_INTENT, Intent
 from ..transaction import TransactionOptions, declaration_of
 
 __all__ = [
+    "RequestDemarcation",
     "ViewDemarcation",
     "demarcation_of_endpoint",
     "explicit_commit",
@@ -66,6 +67,34 @@ class ViewDemarcation:
             read_only=bool(self.options.read_only),
             isolation_level=self.options.isolation_level,
             timeout=self.options.timeout,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RequestDemarcation:
+    """What becomes of a request: what its view says, or else what its app's settings do.
+
+    Attributes:
+        commits_on_success: it is committed by its success.
+        attempts: how often its view may run.
+        view_intent: what its view means to do, as far as its method and its decorators tell.
+        method_intent: what it means to do before and after its view, as far as its method tells.
+    """
+
+    commits_on_success: bool
+    attempts: int
+    view_intent: Intent
+    method_intent: Intent
+
+    @classmethod
+    def of_endpoint(cls, app: Flask, endpoint: str | None, method: str, settings: Settings) -> RequestDemarcation:
+        """What becomes of the requests with *method* to *endpoint*, in an app with these *settings*."""
+        view = demarcation_of_endpoint(app, endpoint, method)
+        return cls(
+            view.commits_on_success(settings),
+            view.attempts(settings),
+            view.intent(settings, method),
+            intent_of_method(settings, method),
         )
 
 
