@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, cast
-from weakref import WeakSet
 
 from sqlalchemy import Connection, Engine, TextClause, event
 from sqlalchemy.engine.interfaces import Dialect, ExecutionContext
@@ -64,8 +63,12 @@ _SWITCHES: Final = frozenset({"psycopg"})
 # Drivers on whose connections one statement can be committed by itself.
 _SENDS_ALONE: Final = frozenset({"psycopg", "pymysql"})
 
-# The dialects of engines whose connections are in autocommit for reads.
-_reading: Final[WeakSet[Dialect]] = WeakSet()
+_READING: Final = "_unitofwork_reading"
+"""The attribute of a dialect whose engine's connections are in autocommit for reads."""
+
+
+def _is_reading(dialect: Dialect) -> bool:
+    return getattr(dialect, _READING, False)
 
 
 def is_in_transaction(connection: Connection) -> bool:
@@ -84,7 +87,7 @@ def transaction_check(connection: Connection) -> Callable[[], bool]:
 
 def has_all_rows(connection: Connection) -> bool:
     """Whether what a statement on *connection* has read is in this process by now, and needs the connection no more."""
-    return connection.dialect in _reading and "isolation_level" not in connection.get_execution_options()
+    return _is_reading(connection.dialect) and "isolation_level" not in connection.get_execution_options()
 
 
 def can_read_in_autocommit(plan: EnginePlan) -> bool:
@@ -98,7 +101,7 @@ def can_read_in_autocommit(plan: EnginePlan) -> bool:
 def read_in_autocommit(engine: Engine) -> None:
     """From now on switch connections of *engine* to autocommit for statements that need no transaction, and back."""
     in_transaction = _IN_TRANSACTION[engine.dialect.driver]
-    _reading.add(engine.dialect)
+    setattr(engine.dialect, _READING, True)
 
     @event.listens_for(engine, "checkin")
     def checked_in(connection: Any, record: ConnectionPoolEntry) -> None:
@@ -143,7 +146,7 @@ def _end_nothing(dialect: Dialect) -> None:
 
 def leave_autocommit(connection: Connection) -> None:
     """*connection* is given to somebody who may use its driver: let that begin transactions, as it does by itself."""
-    if connection.dialect in _reading and not connection.closed and not connection.invalidated:
+    if _is_reading(connection.dialect) and not connection.closed and not connection.invalidated:
         driver_connection: Any = connection.connection.driver_connection
         if connection.info.pop(_SWITCHED, False) and not is_in_transaction(connection):
             driver_connection.autocommit = False
@@ -151,7 +154,7 @@ def leave_autocommit(connection: Connection) -> None:
 
 def can_send_alone(engine: Engine) -> bool:
     """Whether single statements on *engine* can be sent in autocommit without a round trip to switch to it."""
-    return engine.dialect in _reading and engine.dialect.driver in _SENDS_ALONE
+    return _is_reading(engine.dialect) and engine.dialect.driver in _SENDS_ALONE
 
 
 def send_alone(connection: Connection) -> None:
@@ -166,12 +169,12 @@ def send_alone(connection: Connection) -> None:
 
 def reads_from_memory(engine: Engine) -> None:
     """Note that rows of *engine* are fetched at once where its connections are in autocommit."""
-    _reading.add(engine.dialect)
+    setattr(engine.dialect, _READING, True)
 
 
 def reads_in_autocommit(engine: Engine) -> bool:
     """Whether a unit that reads in autocommit does so on *engine*; otherwise it reads in a transaction there."""
-    return engine.dialect in _reading and "isolation_level" not in engine.get_execution_options()
+    return _is_reading(engine.dialect) and "isolation_level" not in engine.get_execution_options()
 
 
 def must_begin(statement: str, context: ExecutionContext, intent: Intent) -> bool:

@@ -18,7 +18,7 @@ import logging
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Final
-from weakref import WeakSet, ref
+from weakref import ref
 
 from sqlalchemy import Connection, Engine, ExceptionContext, event
 from sqlalchemy.engine.interfaces import Dialect
@@ -52,18 +52,18 @@ _USER: Final = "unitofwork_user"
 INSTEAD_OF_COMMIT: Final = "unitofwork_instead_of_commit"
 """Where a connection has what raises, instead of its next COMMIT, what the driver would: a test makes that one fail."""
 
-_committed: Final[WeakSet[Connection]] = WeakSet()
-_unknown: Final[WeakSet[Connection]] = WeakSet()
+_FATE: Final = "_unitofwork_fate"
+"""A Connection's attribute for what became of its unit's COMMIT. It is asked for when the connection is closed, too."""
 
 
 def has_committed(connection: Connection) -> bool:
     """Whether the unit's COMMIT on *connection*, which may be closed by now, succeeded, and the unit was not read-only."""
-    return connection in _committed
+    return _fate(connection) is Fate.COMMITTED
 
 
 def outcome_is_unknown(connection: Connection) -> bool:
     """Whether the unit's COMMIT on *connection*, which may be closed by now, may or may not have happened."""
-    return connection in _unknown
+    return _fate(connection) is Fate.UNKNOWN
 
 
 @contextmanager
@@ -93,8 +93,7 @@ def lost_alone(connection: Connection, name: str) -> Generator[None]:
 def forget_commits(connection: Connection) -> None:
     """A unit begins on *connection*: what became of others on it is not its own, and its own COMMIT is watched."""
     connection.info[_USER] = ref(connection)
-    _committed.discard(connection)
-    _unknown.discard(connection)
+    _note(connection, None)
 
 
 def watch_commits(engine: Engine, name: str) -> None:
@@ -121,7 +120,7 @@ def watch_commits(engine: Engine, name: str) -> None:
 
     def do_commit(proxied: PoolProxiedConnection) -> None:
         connection = _unit_connection(proxied)
-        if connection is None or connection in _committed:
+        if connection is None or has_committed(connection):
             send(proxied)
         else:
             commit_watched(connection, proxied, lambda: send(proxied), name)
@@ -157,8 +156,15 @@ def commit_watched(connection: Connection, proxied: PoolProxiedConnection, send:
 
 def note_commit(connection: Connection, *, committed: bool | None = True) -> None:
     """The unit's COMMIT on *connection* has happened, or has not; None where nobody knows."""
-    for connections, value in ((_committed, True), (_unknown, None)):
-        (connections.add if committed is value else connections.discard)(connection)
+    _note(connection, Fate.COMMITTED if committed else Fate.UNKNOWN if committed is None else None)
+
+
+def _fate(connection: Connection) -> Fate | None:
+    return getattr(connection, _FATE, None)
+
+
+def _note(connection: Connection, fate: Fate | None) -> None:
+    setattr(connection, _FATE, fate)
 
 
 def _unit_connection(proxied: PoolProxiedConnection) -> Connection | None:
@@ -180,7 +186,7 @@ def is_answer(error: BaseException, dialect: Dialect, proxied: PoolProxiedConnec
 
 def _settle(error: BaseException, connection: Connection, mark: TransactionMark | None, name: str) -> None:
     """COMMIT failed with *error*, which is no answer: return if it happened nevertheless, and raise if not."""
-    _unknown.add(connection)
+    _note(connection, Fate.UNKNOWN)
     driver: Any = connection.dialect.loaded_dbapi
     if not isinstance(error, driver.Error):
         # Somebody wants out: Ctrl-C, or a time limit of what runs the app. This is no time to ask questions.
@@ -188,7 +194,7 @@ def _settle(error: BaseException, connection: Connection, mark: TransactionMark 
     fate = Fate.UNKNOWN if mark is None else fate_of(mark, connection.engine)
     if fate is Fate.UNKNOWN:
         raise UnknownCommitError(_message(name, was_asked=mark is not None)) from error
-    _unknown.discard(connection)
+    _note(connection, None)
     if fate is Fate.ROLLED_BACK:
         raise error
     logger.warning("The answer to COMMIT on %r was lost; the database says that it was committed.", name)

@@ -104,7 +104,10 @@ class LeasingPool(BoundedQueuePool):
     def is_short(self) -> bool:
         """Whether more threads ask for a connection than are idle or may be opened without overflow."""
         asking = len(self._asking)
-        return bool(asking) and self.checkedin() + max(0, -self.overflow()) < asking
+        if not asking:
+            return False
+        idle = self.checkedin()
+        return idle < asking and idle + max(0, -self.overflow()) < asking
 
     def checkedout(self) -> int:
         """How many connections are in use. One that rests with a session is not."""

@@ -27,6 +27,7 @@ _MORE_THAN_READS: Final = "unitofwork_more_than_reads"
 _KEEPS: Final = "unitofwork_keeps"
 _CHANGES_SCHEMA: Final = "unitofwork_changes_schema"
 _COUNTED: Final = "_unitofwork_counted"
+_NOTHING_YET: Final = {_WRITES: 0, _MORE_THAN_READS: False, _KEEPS: False, _CHANGES_SCHEMA: False}
 
 # What is over when the transaction is, though nothing was written.
 _KEEPERS: Final = frozenset({Effect.CONTROL, Effect.LOCK})
@@ -49,10 +50,7 @@ def forget_writes(connection: Connection) -> None:
 
     A new transaction on the same connection does not tell: in an isolated test, all units share one transaction.
     """
-    connection.info[_WRITES] = 0
-    connection.info[_MORE_THAN_READS] = False
-    connection.info[_KEEPS] = False
-    connection.info[_CHANGES_SCHEMA] = False
+    connection.info.update(_NOTHING_YET)
 
 
 def has_written(connection: Connection) -> bool:

@@ -175,11 +175,14 @@ class Session(orm.Session):
 
     def in_transaction(self) -> bool:
         """Whether a transaction is in progress, as SQLAlchemy documents; in read mode there is none between two SELECTs."""
-        return super().in_transaction() and not _is_at_rest(self)
+        if not super().in_transaction():
+            return False
+        attachment = self._attachment
+        return attachment is None or not attachment.resting or not is_clean(self)
 
     def get_transaction(self) -> orm.SessionTransaction | None:
         """The root transaction in progress, as SQLAlchemy documents; in read mode there is none between two SELECTs."""
-        return None if _is_at_rest(self) else super().get_transaction()
+        return super().get_transaction() if self.in_transaction() else None
 
     @_as_in(orm.Session.connection)
     def connection(self, *args: Any, **kwargs: Any) -> Connection:
@@ -299,12 +302,6 @@ def _release(session: Session) -> None:
         return
     attachment.owner.check_release()
     give_back(session, attachment)
-
-
-def _is_at_rest(session: Session) -> bool:
-    """Whether the session holds a connection that whoever needs one may take, and nothing that waits to be written."""
-    attachment = session._attachment
-    return attachment is not None and attachment.resting and is_clean(session)
 
 
 def _end_read_mode(session: Session) -> None:

@@ -51,6 +51,9 @@ DISPATCHING: Final = "_unitofwork_dispatching"
 """The context's attribute that is true while a request is dispatched in it, whose response will settle the unit."""
 
 _JOINED: Final = "_unitofwork_joined"
+"""The context's attribute for the context around it whose unit it uses; most contexts have none."""
+
+setattr(AppContext, _JOINED, None)
 
 
 def app_context_variable() -> ContextVar[AppContext]:
@@ -149,7 +152,7 @@ def join_state(context: AppContext, around: AppContext) -> None:
 
 def has_joined(context: AppContext) -> bool:
     """Whether the unit of *context* belongs to a context around it."""
-    return hasattr(context, _JOINED)
+    return getattr(context, _JOINED) is not None
 
 
 def outermost(context: AppContext) -> AppContext:
