@@ -38,6 +38,9 @@ class _Database:
     def worlds(self, variant: int) -> list[dict[str, Any]]:
         return self.rows("SELECT id, number FROM world WHERE id = ANY(%s) ORDER BY id", keys_of(variant))
 
+    def newest_entry(self, text: str) -> int:
+        return int(self.rows("SELECT coalesce(max(id), 0) AS id FROM entry WHERE text = %s", text)[0]["id"])
+
     def entries(self, text: str) -> int:
         return len(self.rows("SELECT id FROM entry WHERE text = %s", text))
 
@@ -94,6 +97,13 @@ def _create(database: _Database, answer: Ask, variant: int) -> tuple[Any, Any]:
     return (answer(), database.entries(text)), ({"text": text}, before + 1)
 
 
+def _created(database: _Database, answer: Ask, variant: int) -> tuple[Any, Any]:
+    text = f"entry {variant}"
+    before = database.newest_entry(text)
+    given = answer()
+    return (given, given["id"] > before), ({"id": database.newest_entry(text)}, True)
+
+
 def _updates(database: _Database, answer: Ask, variant: int) -> tuple[Any, Any]:
     right = [{**world, "number": world["number"] + 1} for world in database.worlds(variant)]
     return (answer(), database.worlds(variant)), (right, right)
@@ -107,6 +117,7 @@ _CHECKS: Final[Mapping[str, Callable[[_Database, Ask, int], tuple[Any, Any]]]] =
         "page": _page,
         "authors": _authors,
         "create": _create,
+        "created": _created,
         "updates": _updates,
         "wait": _row,
     }

@@ -76,6 +76,7 @@ WORK: Final[Mapping[str, Work]] = MappingProxyType(
             Work("page", "list of 100", "above"),
             Work("authors", "20 parents", "above"),
             Work("create", "create", "text", "POST"),
+            Work("created", "create, id", "text", "POST"),
             Work("updates", "20 updates", "keys", "POST"),
             Work("wait", "read, wait", "key", waits=True),
         )

@@ -71,9 +71,15 @@ class PsycopgViews:
             for (key, name), rows in groupby(found, _author)
         ]
 
-    def create(self, text: str) -> None:
+    def create(self, text: str) -> str:
         with self._pool.connection() as connection:
             connection.execute("INSERT INTO entry (text) VALUES (%s)", [text])
+        return text
+
+    def created(self, text: str) -> int:
+        with self._pool.connection() as connection:
+            found = connection.execute("INSERT INTO entry (text) VALUES (%s) RETURNING id", [text]).fetchone()
+        return cast("dict[str, int]", found)["id"]
 
     def updates(self, keys: list[int]) -> list[Row]:
         with self._pool.connection() as connection, connection.transaction():

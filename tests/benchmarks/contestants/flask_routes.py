@@ -36,9 +36,11 @@ def add_routes(app: Flask, views: Views) -> None:
 
     @app.post("/create")
     def create() -> tuple[dict[str, Any], int]:
-        text = request.args["text"]
-        views.create(text)
-        return {"text": text}, 201
+        return {"text": views.create(request.args["text"])}, 201
+
+    @app.post("/created")
+    def created() -> tuple[dict[str, Any], int]:
+        return {"id": views.created(request.args["text"])}, 201
 
     @app.post("/updates")
     def updates() -> list[Row]:

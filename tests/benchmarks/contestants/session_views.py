@@ -45,9 +45,18 @@ class SessionViews:
             for author in self._db.session.scalars(statement.options(selectinload(Author.books)))
         ]
 
-    def create(self, text: str) -> None:
-        self._db.session.add(Entry(text=text))
+    def create(self, text: str) -> str:
+        return self._new(text).text
+
+    def created(self, text: str) -> int:
+        return self._new(text).id
+
+    def _new(self, text: str) -> Entry:
+        entry = Entry(text=text)
+        self._db.session.add(entry)
+        # It expires the entry, which is then read again: so it goes in the quickstart of Flask-SQLAlchemy.
         self.commit()
+        return entry
 
     def updates(self, keys: list[int]) -> list[Row]:
         worlds = [self._db.session.get_one(World, key) for key in keys]

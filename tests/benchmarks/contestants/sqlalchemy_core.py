@@ -52,9 +52,15 @@ class CoreViews:
             for (key, name), rows in groupby(found, lambda row: (row.id, row.name))
         ]
 
-    def create(self, text: str) -> None:
+    def create(self, text: str) -> str:
         with self._engine.begin() as connection:
             connection.execute(insert(entry).values(text=text))
+        return text
+
+    def created(self, text: str) -> int:
+        with self._engine.begin() as connection:
+            given: int = connection.execute(insert(entry).values(text=text).returning(entry.c.id)).scalar_one()
+        return given
 
     def updates(self, keys: list[int]) -> list[Row]:
         statement = update(world).where(world.c.id == bindparam("key")).values(number=bindparam("new"))

@@ -39,8 +39,12 @@ class Views(Protocol):
         """The first 20 with an id above *above*; their books with as few statements as can be."""
         ...
 
-    def create(self, text: str) -> None:
-        """Add an entry; it is committed when the request has ended."""
+    def create(self, text: str) -> str:
+        """Add an entry, and give what it says of itself; it is committed when the request has ended."""
+        ...
+
+    def created(self, text: str) -> int:
+        """As `create`, and give the id that the database has given to it."""
         ...
 
     def updates(self, keys: list[int]) -> list[Row]:

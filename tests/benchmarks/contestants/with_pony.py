@@ -83,8 +83,15 @@ class PonyViews:
             for author in found
         ]
 
-    def create(self, text: str) -> None:
-        Entry(text=text)
+    def create(self, text: str) -> str:
+        given: str = Entry(text=text).text
+        return given
+
+    def created(self, text: str) -> int:
+        entry = Entry(text=text)
+        entry.flush()
+        given: int = entry.id
+        return given
 
     def updates(self, keys: list[int]) -> list[Row]:
         worlds = [db.World[key] for key in keys]

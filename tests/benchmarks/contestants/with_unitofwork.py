@@ -16,6 +16,11 @@ __all__ = ["open_app"]
 class UnitOfWorkViews(SessionViews):
     """Views that leave the commit to the unit of work."""
 
+    def created(self, text: str) -> int:
+        entry = self._new(text)
+        self._db.session.flush()
+        return entry.id
+
     def commit(self) -> None:
         pass
 

@@ -28,8 +28,13 @@ class DjangoViews:
             for author in found
         ]
 
-    def create(self, text: str) -> None:
-        Entry.objects.create(text=text)
+    def create(self, text: str) -> str:
+        given: str = Entry.objects.create(text=text).text
+        return given
+
+    def created(self, text: str) -> int:
+        given: int = Entry.objects.create(text=text).id
+        return given
 
     def updates(self, keys: list[int]) -> list[Row]:
         with transaction.atomic():

@@ -37,9 +37,11 @@ def authors(request: HttpRequest) -> HttpResponse:
 
 
 def create(request: HttpRequest) -> HttpResponse:
-    text = request.GET["text"]
-    views.create(text)
-    return JsonResponse({"text": text}, status=201)
+    return JsonResponse({"text": views.create(request.GET["text"])}, status=201)
+
+
+def created(request: HttpRequest) -> HttpResponse:
+    return JsonResponse({"id": views.created(request.GET["text"])}, status=201)
 
 
 def updates(request: HttpRequest) -> HttpResponse:
@@ -60,4 +62,4 @@ def _list(rows: list[Any]) -> HttpResponse:
     return JsonResponse(rows, safe=False)
 
 
-urlpatterns = [path(view.__name__, view) for view in (hello, row, rows, page, authors, create, updates, wait)]
+urlpatterns = [path(view.__name__, view) for view in (hello, row, rows, page, authors, create, created, updates, wait)]
