@@ -1,4 +1,4 @@
-"""A pool that says how many may wait for a connection, and does not let one more join them."""
+"""A pool that serves threads in the order in which they came, and says how many may wait for a connection."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from threading import Lock
 from typing import Any
 
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.pool import PoolProxiedConnection, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
+from sqlalchemy.util.queue import QueueCommon
+
+from .fair_queue import FairQueue
 
 __all__ = ["BoundedQueuePool"]
 
 
 class BoundedQueuePool(QueuePool):
-    """SQLAlchemy's ``QueuePool``, with an end to its queue.
+    """SQLAlchemy's ``QueuePool``, with a queue in which nobody is overtaken, and an end to it.
 
     Who would wait behind too many others is refused at once: to wait for the whole of ``pool_timeout``, and then be
     refused all the same, would only keep a thread from answering somebody else.
@@ -25,6 +28,9 @@ class BoundedQueuePool(QueuePool):
         pool_max_waiting: how many threads may wait for a connection at a time; None for no limit.
         options: the others of ``QueuePool``.
     """
+
+    # Private: SQLAlchemy has no public way to choose the queue. A test fails if it takes it from elsewhere.
+    _queue_class: type[QueueCommon[ConnectionPoolEntry]] = FairQueue
 
     # SQLAlchemy finds the names of a pool's options in this signature, so none is keyword-only.
     def __init__(

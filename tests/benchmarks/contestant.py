@@ -30,6 +30,7 @@ T = TypeVar("T")
 THREADS: Final = 16
 # Connections are made and statements prepared.
 WARM_UP_SECONDS: Final = 0.05
+WARM_UP_REQUESTS: Final = 3
 # How long nobody may have arrived until we take it that nobody will.
 PATIENCE_SECONDS: Final = 1.0
 
@@ -82,7 +83,8 @@ class Contestant:
         gc.freeze()
 
     def turn(self, work: str, calls: int) -> float:
-        """The seconds that one of *calls* requests takes."""
+        """The seconds that one of *calls* requests takes, for a process that is at work: others have just had the processor."""
+        self.requests(work, WARM_UP_REQUESTS)
         return seconds_a_call(self._asker(WORK[work]), calls)
 
     def load(self, work: str, seconds: float) -> Load:

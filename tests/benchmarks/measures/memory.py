@@ -14,7 +14,7 @@ __all__ = ["measure"]
 
 REQUESTS: Final = 20_000
 # Caches fill.
-WARM_UP: Final = 2_000
+WARM_UP: Final = 1_000
 # They only read, and time is not measured.
 AT_ONCE: Final = 2
 MIB: Final = 2**20
