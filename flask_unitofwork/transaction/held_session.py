@@ -112,11 +112,14 @@ class HeldSession:
 
     def rest(self) -> bool:
         if len(self._leases) != len(self.connections):
-            leases = [lease_of(one) for one in self.connections]
-            if None in leases:
-                return False
-            self._leases = [lease for lease in leases if lease is not None]
-            self._in_transaction = [transaction_check(one) for one in self.connections]
+            leases: list[Lease] = []
+            for connection in self.connections:
+                lease = lease_of(connection)
+                if lease is None:
+                    return False
+                leases.append(lease)
+            self._leases = leases
+            self._in_transaction = [transaction_check(connection) for connection in self.connections]
         self._resting, self.connections = self.connections, {}
         for lease in self._leases:
             lease.rest()

@@ -279,6 +279,14 @@ class Unit:
             UnknownCommitError: the connection was lost before the database answered.
             sqlalchemy.exc.SQLAlchemyError: the flush or the commit failed. The caller must roll back.
         """
+        session = self._held.session
+        if self.is_idle and not self.blocks and (session is None or is_clean(session)):
+            # It has read, or done nothing at all: nobody waits to be told, and nothing is sent.
+            self._outcome.commit()
+            self._outcome.end(State.COMMITTED)
+            self._held.ended()
+            self._by_hand = False
+            return
         begun = self._held.in_transaction
         if not begun:
             # Nothing has begun; but what waits for a commit (hooks) has it now, and may begin something.
