@@ -30,6 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check the ini options, and declare the markers."""
     config.stash[OPTIONS] = Options.of(config)
     config.stash[SCHEMAS] = Schemas()
+    config.pluginmanager.register(config.stash[SCHEMAS], Schemas.NAME)
     databases = WorkerDatabases.of(config)
     config.stash[WORKER_DATABASES] = databases
     config.stash[TEMPLATES] = Templates(databases)

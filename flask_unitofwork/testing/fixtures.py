@@ -124,7 +124,7 @@ def _app_of(request: pytest.FixtureRequest) -> Flask | None:
 
 def _keep_apart(app: Flask, treatment: Treatment, request: pytest.FixtureRequest, end: ExitStack) -> None:
     tables = tables_to_empty(app) if treatment is Treatment.REAL_COMMITS else {}
-    request.getfixturevalue("uow_schema")
+    _make_tables(app, request)
     if treatment is Treatment.ISOLATED:
         end.enter_context(isolated(app))
         end.enter_context(request.config.stash[OTHER_APPS].isolated_with(app))
@@ -140,3 +140,16 @@ def _keep_apart(app: Flask, treatment: Treatment, request: pytest.FixtureRequest
             seed(app)
 
     end.callback(clean_up)
+
+
+def _make_tables(app: Flask, request: pytest.FixtureRequest) -> None:
+    """Let the fixture ``uow_schema`` do what it does.
+
+    Where it is the plugin's own, and the app's tables are made, it has nothing to do and is not asked again: for pytest, a
+    fixture is as much work as a statement is for SQLAlchemy.
+    """
+    schemas, collector = request.config.stash[SCHEMAS], request.node.parent
+    if schemas.are_made(app, collector):
+        return
+    if schemas.module_of_fixture(lambda: request.getfixturevalue("uow_schema")) == __name__:
+        schemas.note_made(app, collector)

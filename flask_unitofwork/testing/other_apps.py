@@ -8,15 +8,15 @@ Note: which apps
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Hashable
 from contextlib import ExitStack, contextmanager
 from typing import Final
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import pytest
 from flask import Flask
 
-from ..web import AppState, app_initialized
+from ..web import app_initialized
 from .apps import state_of_app
 from .isolation import databases_of, isolated
 
@@ -29,7 +29,10 @@ class OtherApps:
     NAME: Final = "flask_unitofwork.other_apps"
 
     def __init__(self) -> None:
-        self._apps: WeakSet[Flask] = WeakSet()
+        # With their databases, which do not change.
+        self._apps: WeakKeyDictionary[Flask, frozenset[Hashable]] = WeakKeyDictionary()
+        # What the tests in progress do with an app that is made. A receiver of the signal each would take longer to connect.
+        self._isolate: list[Callable[[Flask], None]] = []
 
     def pytest_configure(self) -> None:
         """Begin to watch apps being made."""
@@ -40,7 +43,9 @@ class OtherApps:
         app_initialized.disconnect(self._remember)
 
     def _remember(self, app: Flask) -> None:
-        self._apps.add(app)
+        self._databases(app)
+        for isolate in self._isolate:
+            isolate(app)
 
     @contextmanager
     def isolated_with(self, app: Flask) -> Generator[None]:
@@ -49,23 +54,30 @@ class OtherApps:
         Raises:
             IsolationError: one of them has another database too, whose driver cannot be shared.
         """
-        databases = _databases(state_of_app(app))
+        databases = self._databases(app)
         with ExitStack() as end:
 
             def isolate(other: Flask) -> None:
-                state = state_of_app(other)
-                if other is not app and not state.engines.has_other_pools and databases & _databases(state):
+                if other is app or databases.isdisjoint(self._databases(other)):
+                    return
+                if not state_of_app(other).engines.has_other_pools:
                     end.enter_context(isolated(other))
 
-            for other in list(self._apps):
+            for other in [other for other, theirs in self._apps.items() if not databases.isdisjoint(theirs)]:
                 isolate(other)
-            with app_initialized.connected_to(isolate):
+            self._isolate.append(isolate)
+            try:
                 yield
+            finally:
+                self._isolate.remove(isolate)
+
+    def _databases(self, app: Flask) -> frozenset[Hashable]:
+        databases = self._apps.get(app)
+        if databases is None:  # made before the test run, or being made: others may be told of it first
+            state = state_of_app(app)
+            databases = self._apps[app] = databases_of(state.engines, state.settings.databases)
+        return databases
 
 
 OTHER_APPS: Final = pytest.StashKey[OtherApps]()
 """Where pytest's configuration has those of the run."""
-
-
-def _databases(state: AppState) -> frozenset[object]:
-    return databases_of(state.engines, state.settings.databases)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
-from weakref import WeakSet
+from typing import Any, Final
+from weakref import WeakKeyDictionary, WeakSet
 
 import pytest
 from flask import Flask
@@ -23,11 +23,29 @@ __all__ = ["SCHEMAS", "Schemas", "make_tables"]
 
 
 class Schemas:
-    """The databases that have their tables."""
+    """The databases that have their tables. A plugin of its own, registered with pytest."""
+
+    NAME: Final = "flask_unitofwork.schemas"
 
     def __init__(self) -> None:
+        self._module: str | None = None
         self._made: set[object] = set()
         self._made_in_memory: WeakSet[Engine] = WeakSet()
+        self._settled: WeakKeyDictionary[object, WeakSet[Flask]] = WeakKeyDictionary()
+
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> None:
+        """A fixture is about to be set up."""
+        if fixturedef.argname == "uow_schema":
+            self._module = getattr(fixturedef.func, "__module__", None)
+
+    def module_of_fixture(self, ask: Callable[[], object]) -> str | None:
+        """The module of the fixture ``uow_schema`` that is set up by *ask*; None if it was there before.
+
+        One that takes the place of another, and asks for it, is set up after it, so the last one counts.
+        """
+        self._module = None
+        ask()
+        return self._module
 
     def set_up(self, app: Flask, make: Callable[[Flask], None]) -> None:
         """Call *make*, unless it was called for the databases of *app* before.
@@ -38,6 +56,18 @@ class Schemas:
             return
         make(app)
         self._remember(app)
+
+    def are_made(self, app: Flask, collector: object) -> bool:
+        """Whether tests of *collector* find the tables of *app* made, by nobody but this package."""
+        return app in self._settled.get(collector, ())
+
+    def note_made(self, app: Flask, collector: object) -> None:
+        """Tests of *collector*, a module or a class, do; they all see the same fixtures.
+
+        Those on SQLite are looked at each time: the file, or what is in memory, may be gone.
+        """
+        if all(url.get_backend_name() != "sqlite" for url in _urls(app)):
+            self._settled.setdefault(collector, WeakSet()).add(app)
 
     def _has(self, app: Flask) -> bool:
         state = state_of_app(app)
@@ -76,6 +106,10 @@ def make_tables(app: Flask) -> None:
     except ConfigurationError:
         return
     create_all(metadata, state.engines, models=mapped_classes(metadata))
+
+
+def _urls(app: Flask) -> list[URL]:
+    return [database.url for database in state_of_app(app).settings.databases.values()]
 
 
 def _is_engine_s_own(url: URL) -> bool:

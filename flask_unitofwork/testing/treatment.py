@@ -95,7 +95,7 @@ def _nearest_marker(item: pytest.Item) -> str | None:
     if not found:
         return None
     nearest, name = found[0]
-    if any(node is nearest and other != name for node, other in found):
+    if len(found) > 1 and any(node is nearest and other != name for node, other in found):
         raise pytest.UsageError(
             f"{nearest.nodeid} is marked {ISOLATED} and {REAL_COMMITS}: its work is either rolled back or committed."
             " Leave one of them out."

@@ -149,6 +149,45 @@ def test_the_tables_are_the_project_s(app, uow_session):
     sqlite_project(tests, conftest=conftest).assert_outcomes(passed=1)
 
 
+def test_the_plugin_s_uow_schema_is_set_up_once_for_a_module_s_tests(postgresql_project: Project) -> None:
+    tests = """
+@pytest.mark.parametrize("round", range(3))
+def test_it(client, round):
+    assert client.post("/items/tea").status_code == 201
+"""
+    result = postgresql_project(tests, "--setup-show", scope="session")
+    result.assert_outcomes(passed=3)
+    assert result.stdout.str().count("SETUP    F uow_schema") == 1
+
+
+@pytest.mark.parametrize("gives", ["None", "uow_schema"])
+def test_a_uow_schema_that_asks_for_the_plugin_s_is_asked_for_each_test(
+    postgresql_project: Project, gives: str
+) -> None:
+    tests = """
+asked = []
+
+def look(request):
+    return asked.append(request.node.name)
+
+class TestOne:
+    @pytest.fixture
+    def uow_schema(self, uow_schema, request):
+        look(request)
+        return %s
+
+    @pytest.mark.parametrize("round", range(2))
+    def test_with_more_tables(self, client, round):
+        assert len(asked) == round + 1
+
+@pytest.mark.parametrize("round", range(2))
+def test_with_the_plugin_s(client, round):
+    assert client.post("/items/tea").status_code == 201
+    assert len(asked) in (0, 2)
+"""
+    postgresql_project(tests % gives, scope="session").assert_outcomes(passed=4)
+
+
 SEEDED = """
 import pytest
 from shop import Item, create_app, uow as extension

@@ -101,7 +101,6 @@ _PREPARES: Final = re.compile(
 )
 
 
-@lru_cache(maxsize=1024)
 def _hides_command(statement: str, *, backslash_escapes: bool) -> bool:
     """Whether *statement* is several, one of which begins or ends a transaction."""
     words: list[list[str]] = [[]]
@@ -117,6 +116,7 @@ def _hides_command(statement: str, *, backslash_escapes: bool) -> bool:
     return any((one[0] in _ENDS and "TO" not in one[1:3]) or one[:2] == ["PREPARE", "TRANSACTION"] for one in several)
 
 
+@lru_cache(maxsize=1024)  # of those that pass: most statements are sent again and again
 def check_script(statement: str, *, backslash_escapes: bool = False) -> None:
     """Refuse several statements in one text where one of them begins or ends a transaction.
 

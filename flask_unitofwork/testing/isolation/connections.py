@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import Final
+from weakref import WeakKeyDictionary, ref
 
 from sqlalchemy import Engine
 
@@ -28,6 +29,9 @@ class _Loan:
 
 _lock: Final = Lock()
 _loans: Final[dict[Hashable, _Loan]] = {}
+
+# Neither an engine's URL nor its options change, and to compare URLs by their texts takes longer than the rest of this.
+_keys: Final[WeakKeyDictionary[Engine, Hashable]] = WeakKeyDictionary()
 
 
 @contextmanager
@@ -69,9 +73,16 @@ _CONNECTING: Final = ("connect_args", "creator", "pool")
 
 def _key(settings: DatabaseSettings, engine: Engine) -> Hashable:
     """What tells a database, and how it is connected to, from others."""
+    key = _keys.get(engine)
+    if key is None:
+        key = _keys[engine] = _new_key(settings, engine)
+    return key
+
+
+def _new_key(settings: DatabaseSettings, engine: Engine) -> Hashable:
     url = engine.url
     if url.get_backend_name() == "sqlite" and is_in_memory(url):
-        return engine  # it is the engine's alone
-    options = tuple(repr(settings.options.get(name)) for name in _CONNECTING)
+        return ref(engine)  # it is the engine's alone
     # "mysql" or "mariadb", a driver that is named or is the usual one: it leads to the same place.
-    return url.set(drivername=engine.dialect.driver), options
+    address = url.set(drivername=engine.dialect.driver).render_as_string(hide_password=False)
+    return address, *(repr(settings.options.get(name)) for name in _CONNECTING)

@@ -17,19 +17,35 @@ class Database(Protocol):
     """Whether a statement that fails takes everything since the last savepoint with it."""
 
     def begin(self, connection: Any, savepoint: str | None) -> None:
-        """Begin the transaction that is never committed, and set *savepoint* in it.
+        """Begin the transaction that is never committed, and set *savepoint* in it. What the server says may be to come.
 
         Raises:
             IsolationError: there is something in the database that could not be rolled back.
         """
         ...
 
+    def wait_for_beginning(self, connection: Any) -> None:
+        """Wait until the transaction has begun.
+
+        Raises:
+            Exception: the driver's error.
+        """
+        ...
+
     def end(self, connection: Any) -> None:
-        """Roll it back."""
+        """Roll it back, whether or not anybody has waited for its beginning."""
         ...
 
     def send(self, connection: Any, statements: str) -> None:
         """Send one or more statements that have no parameters and return nothing."""
+        ...
+
+    def check_alive(self, connection: Any) -> None:
+        """Look, without a round trip, whether the server has hung up.
+
+        Raises:
+            Exception: the driver's error: it has.
+        """
         ...
 
     def is_in_transaction(self, connection: Any) -> bool:

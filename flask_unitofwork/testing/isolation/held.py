@@ -1,4 +1,10 @@
-"""The driver's connection that a test has for itself, in a transaction that is never committed."""
+"""The driver's connection that a test has for itself, in a transaction that is never committed.
+
+Note: what the server is told later
+    A round trip is a tenth of a small test. So nobody waits for the answer to BEGIN before there is something else to say,
+    and what can wait, like the release of a savepoint after a commit, goes with the next message. The last of it is never
+    sent, because the test is over. Nothing of this can fail but by the loss of the connection.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +40,8 @@ class HeldConnection:
         self._database = database
         self._proxied: PoolProxiedConnection | None = None
         self._process = getpid()
+        self._is_beginning = False
+        self._put_off = ""
         self.problem: str | None = None
         self.is_over = False
 
@@ -48,8 +56,13 @@ class HeldConnection:
         assert self._proxied is not None
         return self._proxied.dbapi_connection
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether `catch_up` has something to do. Never in a process that was forked: it is the test's own to do."""
+        return (self._is_beginning or self._put_off != "") and self._process == getpid()
+
     def connect(self, savepoint: str | None) -> None:
-        """Begin, with *savepoint* as the first."""
+        """Begin, with *savepoint* as the first. `catch_up` comes before anything else."""
         proxied = self._pool.connect()
         try:
             self._database.begin(proxied.dbapi_connection, savepoint)
@@ -57,10 +70,31 @@ class HeldConnection:
             proxied.invalidate()
             raise
         self._proxied = proxied
+        self._is_beginning = True
+
+    def catch_up(self) -> None:
+        """Wait for the beginning, and say what was put off.
+
+        Raises:
+            Exception: the driver's error. Where it is of the beginning, the next `connect` begins anew.
+        """
+        if self._is_beginning:
+            self._is_beginning = False
+            try:
+                self._database.wait_for_beginning(self.driver)
+            except BaseException:
+                proxied, self._proxied = self._proxied, None
+                assert proxied is not None
+                proxied.invalidate()
+                raise
+        if self._put_off:
+            statements, self._put_off = self._put_off, ""
+            self._database.send(self.driver, statements)
 
     def end(self) -> None:
         """Roll everything back, and give the connection back to its pool."""
         self.is_over = True
+        self._is_beginning, self._put_off = False, ""
         proxied, self._proxied = self._proxied, None
         if proxied is None:
             return
@@ -76,7 +110,17 @@ class HeldConnection:
 
     def send(self, statements: str) -> None:
         """Send one or more statements that have no parameters and return nothing."""
-        self._database.send(self.driver, statements)
+        put_off, self._put_off = self._put_off, ""
+        self._database.send(self.driver, f"{put_off}; {statements}" if put_off else statements)
+
+    def put_off(self, statements: str) -> None:
+        """Send those statements with what comes next. They cannot fail on a connection that lives.
+
+        Raises:
+            Exception: the driver's error: it does not.
+        """
+        self._database.check_alive(self.driver)
+        self._put_off = f"{self._put_off}; {statements}" if self._put_off else statements
 
     def check(self) -> None:
         """Refuse to go on where nothing good can come of it.

@@ -89,12 +89,15 @@ class Journal:
         """The savepoints of *owner*, outermost first."""
         if owner is None:
             return []
-        return [entry for entry in self._entries if isinstance(entry, Mark) and entry.owner is owner]
+        return [entry for entry in self._entries if entry.owner is owner and isinstance(entry, Mark)]
 
     def others(self, owner: Transaction | None) -> list[Transaction]:
         """The transactions beside *owner* that could go back to a savepoint."""
-        found = (entry.owner for entry in self._entries if isinstance(entry, Mark))
-        return [one for one in found if one is not None and one is not owner and not one.is_part]
+        return [
+            one
+            for entry in self._entries
+            if (one := entry.owner) is not None and one is not owner and isinstance(entry, Mark) and not one.is_part
+        ]
 
     def is_innermost(self, mark: Mark) -> bool:
         """Whether no other transaction has a savepoint after *mark*."""

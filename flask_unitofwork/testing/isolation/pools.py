@@ -119,12 +119,12 @@ class IsolatedPool:
     def _connect(self) -> Any:
         assert self._shared is not None
         logical = LogicalConnection(self._shared)
-        return self._driver.face(logical, self._shared.open(), self._database)
+        return self._driver.face(logical, self._shared.connect(), self._database)
 
     def _check_out(self, face: Any, _record: ConnectionPoolEntry, _proxied: object) -> None:
         assert self._shared is not None
         if face._logical.shared is not self._shared:
-            self._driver.move(face, LogicalConnection(self._shared), self._shared.open(), self._database)
+            self._driver.move(face, LogicalConnection(self._shared), self._shared.connect(), self._database)
 
 
 _kept: Final[WeakKeyDictionary[Engine, IsolatedPool]] = WeakKeyDictionary()
@@ -144,8 +144,9 @@ def forget_pool(engine: Engine) -> None:
     _kept.pop(engine, None)
 
 
-def _listeners(pool: Pool) -> tuple[int, ...]:
-    return tuple(len(getattr(pool.dispatch, name)) for name in _EVENTS)
+def _listeners(pool: Pool) -> list[int]:
+    dispatch = pool.dispatch
+    return [len(getattr(dispatch, name)) for name in _EVENTS]
 
 
 def _connected(connection: Any, _record: ConnectionPoolEntry) -> None:

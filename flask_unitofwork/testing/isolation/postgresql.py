@@ -15,6 +15,7 @@ R = TypeVar("R")
 IDLE: Final = 0
 IN_TRANSACTION: Final = 2
 FAILED: Final = 3
+_THERE: Final = frozenset({IN_TRANSACTION, FAILED})
 
 _SEQUENCES: Final = """
     SELECT quote_ident(schemaname) || '.' || quote_ident(sequencename), last_value, start_value FROM pg_sequences
@@ -30,25 +31,29 @@ class PostgreSQL:
     loses_work_at_errors = True
 
     def __init__(self) -> None:
-        self._autocommit = False
         self._deferred: str | None = None
         self._checks = False
 
     def begin(self, connection: Any, savepoint: str | None) -> None:
-        self._autocommit = connection.autocommit
-        connection.autocommit = True  # nobody but this package sends BEGIN
-        # In one round trip with what nearly every test will need.
-        self._note_deferred(_execute(connection, f"BEGIN; SAVEPOINT {savepoint}; {_DEFERRED}"))
+        # Sent by libpq, so that psycopg, which looks whether a transaction is in progress, sends none of its own.
+        # In one round trip with what nearly every test will need; the answer comes while SQLAlchemy makes its statement.
+        connection.pgconn.send_query(f"BEGIN; SAVEPOINT {savepoint}; {_DEFERRED}".encode())
+
+    def wait_for_beginning(self, connection: Any) -> None:
+        self._note_deferred(_rows(_answers(connection)))
 
     def end(self, connection: Any) -> None:
-        self.send(connection, "ROLLBACK")
-        connection.autocommit = self._autocommit
+        self.send(connection, "ROLLBACK")  # whose answer libpq gives when it has thrown away those before it
 
     def send(self, connection: Any, statements: str) -> None:
         _execute(connection, statements)
 
+    def check_alive(self, connection: Any) -> None:
+        for _ in range(2):  # what the server says before it hangs up, and that it does
+            connection.pgconn.consume_input()
+
     def is_in_transaction(self, connection: Any) -> bool:
-        return not connection.closed and connection.info.transaction_status in {IN_TRANSACTION, FAILED}
+        return connection.pgconn.transaction_status in _THERE  # libpq says of one that is closed that it does not know
 
     def check(self, statement: str) -> None:
         if _CHANGES_SCHEMA.match(statement):
@@ -103,10 +108,28 @@ def _execute(connection: Any, statements: str) -> list[tuple[Any, ...]]:
     Raises:
         Exception: the driver's error.
     """
+    return _rows([connection.pgconn.exec_(statements.encode())])
+
+
+def _answers(connection: Any) -> list[Any]:
+    """Wait for what the server says to `send_query`. libpq's own function for that would keep other threads waiting, too."""
+    from psycopg.generators import fetch_many
+
+    results: list[Any] = connection.wait(fetch_many(connection.pgconn))
+    return results
+
+
+def _rows(results: list[Any]) -> list[tuple[Any, ...]]:
+    """The rows of the last of *results*.
+
+    Raises:
+        Exception: the driver's error, where one is none.
+    """
     from psycopg.errors import error_from_result
 
-    result = connection.pgconn.exec_(statements.encode())
-    if result.error_message:
-        raise error_from_result(result)
-    columns = range(result.nfields)
-    return [tuple(result.get_value(row, column).decode() for column in columns) for row in range(result.ntuples)]
+    for result in results:
+        if result.error_message:
+            raise error_from_result(result)
+    last = results[-1]
+    columns = range(last.nfields)
+    return [tuple(last.get_value(row, column).decode() for column in columns) for row in range(last.ntuples)]

@@ -79,9 +79,8 @@ class CursorProxy:
     def __init__(
         self, connection: Any, driver: Any, execute: Callable[[Any, Any, Callable[[Any], Any], Any], Any]
     ) -> None:
-        self.connection = connection
-        self._driver = driver
-        self._execute = execute
+        # Not one by one by __setattr__, which is for users: each statement has a cursor.
+        self.__dict__.update(connection=connection, _driver=driver, _execute=execute)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._driver, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ...database.statements import Effect, effect_of_text
@@ -16,7 +16,7 @@ from .local_settings import local_settings
 from .logical import LogicalConnection
 from .postgresql import FAILED, IDLE, IN_TRANSACTION
 from .proxies import CursorProxy
-from .psycopg_two_phases import TwoPhases, with_prepared
+from .psycopg_two_phases import PREPARED_VIEW, TwoPhases, with_prepared
 
 __all__ = ["PsycopgConnection"]
 
@@ -50,6 +50,10 @@ class PsycopgConnection(TwoPhases):
         self.deferrable: Any = None
 
     # -- what the driver tells of itself -----------------------------------------------------------------------------
+
+    def __getattr__(self, name: str) -> Any:
+        self._logical.shared.catch_up()
+        return super().__getattr__(name)
 
     @property
     def transaction_status(self) -> int:
@@ -108,6 +112,7 @@ class PsycopgConnection(TwoPhases):
     def cursor(self, *arguments: Any, **options: Any) -> Any:
         """A cursor. One with a name is the client's own, too: what others do to the connection must not end it."""
         self._check_open()
+        self._logical.shared.catch_up()  # a cursor's other methods go to the driver
         for option in ("name", "scrollable", "withhold"):
             options.pop(option, None)
         return CursorProxy(self, self._driver.cursor(*arguments[1:], **options), self._execute)
@@ -126,12 +131,9 @@ class PsycopgConnection(TwoPhases):
         if command is not None and (self._settle(command) or logical.obey(command)):
             return None
         check_script(text)
-        if _ENDS_ITSELF.search(text):
-            self.close()
-            raise self._errors.errors.AdminShutdown("terminating connection due to administrator command")
-        asked = self._asked(text)
-        if asked is not text:
-            text, send = asked, _sender(asked, parameters)
+        if _needs_care(text):
+            text = self._asked(text)
+            send = _sender(text, parameters)
         if not self._autocommit:
             transaction = logical.begin(read_only=bool(self.read_only))
         if transaction is not None and _CHOICE.match(text) and not logical.has_savepoints:
@@ -147,7 +149,14 @@ class PsycopgConnection(TwoPhases):
         return logical.run(text, effect, lambda: send(cursor), lambda: send(self._driver.cursor()))
 
     def _asked(self, text: str) -> str:
-        """*text* with what the test knows in the place of what the server would be asked and could not know."""
+        """*text* with what the test knows in the place of what the server would be asked and could not know.
+
+        Raises:
+            psycopg.errors.AdminShutdown: it ends the connection.
+        """
+        if _ENDS_ITSELF.search(text):
+            self.close()
+            raise self._errors.errors.AdminShutdown("terminating connection due to administrator command")
         text = _FATE.sub(r"(CASE WHEN \g<id> IS NOT NULL THEN 'aborted' END)", text)
         return with_prepared(text, self._logical.shared.prepared)
 
@@ -174,6 +183,12 @@ class PsycopgConnection(TwoPhases):
     def _check_open(self) -> None:
         if self._logical.is_closed:
             raise self._errors.OperationalError("the connection is closed")
+
+
+@lru_cache(maxsize=1024)
+def _needs_care(text: str) -> bool:
+    """Whether a user's statement concerns more than its transaction. Remembered: most are sent again and again."""
+    return bool(_ENDS_ITSELF.search(text) or _FATE.search(text) or PREPARED_VIEW in text)
 
 
 class _WithStatus:

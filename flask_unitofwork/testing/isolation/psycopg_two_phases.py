@@ -16,11 +16,12 @@ from .logical import LogicalConnection
 from .prepared import PreparedTransactions
 from .proxies import ConnectionProxy
 
-__all__ = ["TwoPhases", "with_prepared"]
+__all__ = ["PREPARED_VIEW", "TwoPhases", "with_prepared"]
 
-# PostgreSQL's view of what is prepared.
-_VIEW: Final = "pg_prepared_xacts"
-_QUALIFIED: Final = re.compile(rf"\bpg_catalog\s*\.\s*{_VIEW}\b")
+PREPARED_VIEW: Final = "pg_prepared_xacts"
+"""PostgreSQL's view of what is prepared."""
+
+_QUALIFIED: Final = re.compile(rf"\bpg_catalog\s*\.\s*{PREPARED_VIEW}\b")
 _QUERY: Final = re.compile(
     r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?P<verb>SELECT\b|WITH\s+(?:RECURSIVE\s+)?)", re.DOTALL | re.IGNORECASE
 )
@@ -133,7 +134,7 @@ class TwoPhases(ConnectionProxy):
 
 def with_prepared(query: str, prepared: PreparedTransactions) -> str:
     """*query* with the test's transactions in the place of those that are prepared in the database, if it asks for them."""
-    head = _QUERY.match(query) if _VIEW in query else None
+    head = _QUERY.match(query) if PREPARED_VIEW in query else None
     if head is None:
         return query
     # The names as hexadecimal digits: they may have quotes in them, or what looks like a parameter.
@@ -143,8 +144,8 @@ def with_prepared(query: str, prepared: PreparedTransactions) -> str:
         for name, one in prepared
     ] or ["(NULL::xid, NULL::text, NULL::timestamptz, NULL::name, NULL::name)"]
     known = f"(VALUES {', '.join(rows)}) AS known (t, g, p, o, d) WHERE g IS NOT NULL"
-    view = f"{_VIEW} (transaction, gid, prepared, owner, database) AS (SELECT * FROM {known})"  # noqa: S608
-    query = _QUALIFIED.sub(_VIEW, query)
+    view = f"{PREPARED_VIEW} (transaction, gid, prepared, owner, database) AS (SELECT * FROM {known})"  # noqa: S608
+    query = _QUALIFIED.sub(PREPARED_VIEW, query)
     if head["verb"].upper() == "SELECT":
         return f"WITH {view} {query}"
     return f"{query[: head.end()]}{view}, {query[head.end() :]}"

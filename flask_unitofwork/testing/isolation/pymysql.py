@@ -95,11 +95,17 @@ class MySQL:
                 " database with uow_real_commits."
             )
 
+    def wait_for_beginning(self, connection: Any) -> None:
+        """PyMySQL has waited."""
+
     def end(self, connection: Any) -> None:
         self.send(connection, "ROLLBACK")
 
     def send(self, connection: Any, statements: str) -> None:
         Connection.query(connection, statements)
+
+    def check_alive(self, connection: Any) -> None:
+        """Nothing is put off."""
 
     def is_in_transaction(self, connection: Any) -> bool:
         return bool(connection.open and connection.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)

@@ -63,8 +63,8 @@ class SharedConnection:
         self.prepared = PreparedTransactions()
         self._prepared_before: dict[Transaction, frozenset[str]] = {}
 
-    def open(self) -> Any:
-        """The driver's connection; connected now if it was not yet.
+    def connect(self) -> Any:
+        """The driver's connection, connected now if it was not yet. `open` comes before it is used.
 
         Raises:
             IsolationError: the test is over, or its transaction is.
@@ -77,6 +77,29 @@ class SharedConnection:
                 if first is not None:
                     self._journal.set(first)
             return self._held.driver
+
+    def open(self) -> Any:
+        """The driver's connection, to be used at once.
+
+        Raises:
+            IsolationError: the test is over, or its transaction is.
+            Exception: the driver's error: the transaction could not begin.
+        """
+        with self._lock:
+            if not self._held.is_connected:
+                self.connect()
+            self._held.check()
+            self._held.catch_up()
+            return self._held.driver
+
+    def catch_up(self) -> None:
+        """Let nothing be under way on the connection, so that its driver can be used.
+
+        Who finds nothing waits for nobody: while a statement runs, there is nothing, and it may be meant to be cancelled.
+        """
+        if self._held.is_behind:
+            with self._lock:
+                self._held.catch_up()
 
     def end(self) -> None:
         """Roll everything back, and give the connection back to its pool."""
@@ -112,9 +135,9 @@ class SharedConnection:
                 owner.last_used = monotonic()
             if changes:
                 self._database.check(statement)
-                if owner is not None:
-                    self._enter(owner)
-            if self._database.loses_work_at_errors and not self._journal.marks(owner):
+            if changes and owner is not None:
+                self._enter(owner)
+            elif self._database.loses_work_at_errors and not self._journal.marks(owner):
                 self._make_place_to_return()
             before = None
             try:
@@ -154,6 +177,7 @@ class SharedConnection:
     def alone(self) -> Generator[None]:
         """Let no other thread use the connection, in the block."""
         with self._lock:
+            self.open()
             yield
 
     def take_turn(self, owner: Transaction | None, patience: float) -> bool:
@@ -192,6 +216,7 @@ class SharedConnection:
                 return
             self._ended.wait(left)
             self._held.check()
+            self._held.catch_up()  # others have had the connection meanwhile, and may have put something off
 
     def _make_place_to_return(self) -> Mark:
         place = self._journal.place_to_return
@@ -330,9 +355,9 @@ class SharedConnection:
         self._journal.drop(mark)
         statement = f"RELEASE SAVEPOINT {mark.name}"
         if self._database.loses_work_at_errors:
-            # In one round trip, as COMMIT is: whatever comes next begins here.
+            # Whatever comes next begins here.
             free = Mark(self._new_name())
-            self._held.send(f"{statement}; SAVEPOINT {free.name}")
+            self._held.put_off(f"{statement}; SAVEPOINT {free.name}")
             self._journal.set(free)
         else:
             self._held.send(statement)

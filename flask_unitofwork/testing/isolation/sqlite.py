@@ -53,6 +53,9 @@ class SQLite:
         if savepoint is not None:
             self.send(connection, f"SAVEPOINT {savepoint}")
 
+    def wait_for_beginning(self, connection: Any) -> None:
+        """There is no server."""
+
     def end(self, connection: Any) -> None:
         connection.rollback()
         if self._query_only:
@@ -60,6 +63,9 @@ class SQLite:
 
     def send(self, connection: Any, statements: str) -> None:
         connection.execute(statements)
+
+    def check_alive(self, connection: Any) -> None:
+        """There is no server."""
 
     def is_in_transaction(self, connection: Any) -> bool:
         in_transaction: bool = connection.in_transaction
