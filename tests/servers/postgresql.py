@@ -45,6 +45,9 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+# What of that PostgreSQL has "on" by default.
+_SAFE_FROM_CRASHES: Final = frozenset({"fsync", "synchronous_commit", "full_page_writes"})
+
 # What a test may leave behind: connections, prepared transactions, schemas, settings. In one round trip.
 _WIPE: Final[LiteralString] = """
     DO $$
@@ -67,10 +70,13 @@ class PostgreSQL:
 
     Args:
         durable: what is committed outlives a crash of the server, which takes a little longer.
+        waits_for_disk: what is committed outlives a crash of the machine, as it does where nobody has set anything.
     """
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(self, *, durable: bool = False, waits_for_disk: bool = False) -> None:
         self._settings = {**SETTINGS, "synchronous_commit": "on"} if durable else SETTINGS
+        if waits_for_disk:
+            self._settings = {name: value for name, value in SETTINGS.items() if name not in _SAFE_FROM_CRASHES}
         self._folder = Path(tempfile.mkdtemp(prefix="unitofwork-postgresql-"))
         self._account: dict[str, Any] = {}
         if os.geteuid() == 0:
