@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from doctest import ELLIPSIS
 from typing import Any
 
@@ -33,3 +34,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     examples = [item for item in items if isinstance(item, SybilItem)]
     examples.sort(key=lambda item: (item.path, item.example.start))
     items[:] = [*(item for item in items if not isinstance(item, SybilItem)), *examples]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """One worker more than there are processors: half of a run is waiting, for databases, threads and processes."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None  # as somebody wishes
+    return (os.cpu_count() or 1) + 1
