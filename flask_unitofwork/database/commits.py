@@ -31,6 +31,7 @@ from .written import has_written
 
 __all__ = [
     "INSTEAD_OF_COMMIT",
+    "SIMULATES_COMMITS",
     "commit_watched",
     "forget_commits",
     "has_committed",
@@ -51,6 +52,9 @@ _USER: Final = "unitofwork_user"
 
 INSTEAD_OF_COMMIT: Final = "unitofwork_instead_of_commit"
 """Where a connection has what raises, instead of its next COMMIT, what the driver would: a test makes that one fail."""
+
+SIMULATES_COMMITS: Final = "_unitofwork_simulates_commits"
+"""The attribute of a class of connections whose COMMIT is no database's."""
 
 _FATE: Final = "_unitofwork_fate"
 """A Connection's attribute for what became of its unit's COMMIT. It is asked for when the connection is closed, too."""
@@ -142,7 +146,8 @@ def commit_watched(connection: Connection, proxied: PoolProxiedConnection, send:
     mark = None
     doubtful = has_written(connection) and dialect.name not in _IN_PROCESS
     if doubtful and tells_fates(dialect):
-        mark = proxied.info.pop(MARK, None) or mark_of(proxied)
+        # What a test simulates is not sent, so the server would say that it did not happen.
+        mark = None if _is_simulated(proxied) else proxied.info.pop(MARK, None) or mark_of(proxied)
         doubtful = mark is not None
     try:
         send()
@@ -152,6 +157,12 @@ def commit_watched(connection: Connection, proxied: PoolProxiedConnection, send:
         _settle(error, connection, mark, name)
     if not read_only:
         note_commit(connection)
+
+
+def _is_simulated(proxied: PoolProxiedConnection) -> bool:
+    """Whether a test stands before the driver's connection, and COMMIT goes no further."""
+    # By its type: it says of its class that it is a connection's.
+    return getattr(type(proxied.dbapi_connection), SIMULATES_COMMITS, False)
 
 
 def note_commit(connection: Connection, *, committed: bool | None = True) -> None:

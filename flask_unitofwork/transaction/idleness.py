@@ -117,11 +117,13 @@ class IdleWatch:
         ]
 
     def _watch(self, engine: Engine, database: str) -> None:
-        @event.listens_for(engine, "before_cursor_execute")
-        def begins(connection: Connection, *_: object) -> None:
+        # With a value, or SQLAlchemy would put a listener of its own around it, which nobody knows for this package's.
+        @event.listens_for(engine, "before_cursor_execute", retval=True)
+        def begins(connection: Connection, _cursor: object, statement: str, values: Any, *_: object) -> tuple[str, Any]:
             place = self._place()
             self._end(connection, "the commit that ends it" if place is None else f"the next statement, at {place}")
             self._look_at_others()
+            return statement, values
 
         @event.listens_for(engine, "after_cursor_execute")
         def ends(

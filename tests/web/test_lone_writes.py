@@ -127,6 +127,12 @@ def test_one_statement_is_one_round_trip(stage: Stage, wire: CountingWire, make:
     assert change(stage, wire, make, explicitly=explicitly) == 1
 
 
+@pytest.mark.parametrize("mode", ["TESTING", "DEBUG"])
+def test_who_tests_or_debugs_sends_what_production_sends(stage: Stage, wire: CountingWire, mode: str) -> None:
+    stage.app.config[mode] = True
+    assert change(stage, wire, ALONE["a new object"]) == 1
+
+
 def test_a_change_in_a_get_is_one_round_trip_beside_its_read(stage: Stage, wire: CountingWire) -> None:
     def view() -> str:
         stage.uow.session.get_one(Shelf, 1).name = "changed"

@@ -23,6 +23,7 @@ class ConnectionProxy:
     """
 
     _own = frozenset({"_driver", "_logical", "is_connecting"})
+    _unitofwork_simulates_commits = True  # SIMULATES_COMMITS
 
     def __init__(self, logical: LogicalConnection, driver: Any) -> None:
         self._logical = logical
