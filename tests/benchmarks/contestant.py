@@ -28,9 +28,7 @@ __all__ = ["THREADS", "Contestant", "Meeting"]
 T = TypeVar("T")
 
 THREADS: Final = 16
-# Connections are made and statements prepared.
-WARM_UP_SECONDS: Final = 0.05
-WARM_UP_REQUESTS: Final = 3
+WARM_UP_REQUESTS: Final = 2
 # How long nobody may have arrived until we take it that nobody will.
 PATIENCE_SECONDS: Final = 1.0
 
@@ -91,7 +89,8 @@ class Contestant:
         """Ask from `THREADS` threads for *seconds* seconds."""
         if work not in self._warm:
             self._warm.add(work)
-            self.load(work, WARM_UP_SECONDS)
+            # Connections are made and statements prepared.
+            self._on_all_threads(Asker.__call__, WORK[work])
         shift = Shift(THREADS, seconds)
         spans = self._on_all_threads(shift.work, WORK[work])
         return shift.load(chain.from_iterable(spans))

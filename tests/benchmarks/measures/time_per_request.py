@@ -21,7 +21,7 @@ from tests.benchmarks.work import Work
 __all__ = ["measure"]
 
 LIVES: Final = 2
-ROUNDS: Final = 40
+ROUNDS: Final = 24
 WARM_UP: Final = 30
 TURN_SECONDS: Final = 0.015
 REFERENCE_TITLE: Final = LINE_UP[REFERENCE].title
