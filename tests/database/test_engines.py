@@ -241,7 +241,7 @@ def test_hundreds_of_apps_leave_nothing_behind(database_url: str) -> None:
     gc.collect()
     before = open_things()
 
-    for _ in range(500 if database_url.startswith("sqlite") else 50):
+    for _ in range(200 if database_url.startswith("sqlite") else 50):
         use_engines(settings)
 
     gc.collect()

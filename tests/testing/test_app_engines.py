@@ -34,11 +34,13 @@ import os
 from sqlalchemy import text
 from conftest import KEPT, create_app
 
-@pytest.mark.parametrize("number", range(250))
+EACH = int(os.environ["APPS"]) // 2
+
+@pytest.mark.parametrize("number", range(EACH))
 def test_a_fixture_makes_an_app(client, number):
     assert client.get("/").text == "42"
 
-@pytest.mark.parametrize("number", range(250))
+@pytest.mark.parametrize("number", range(EACH))
 def test_a_test_makes_an_app(number):
     with uow.scope(create_app()) as session:
         assert session.scalar(text("SELECT 6 * 7")) == 42
@@ -55,7 +57,7 @@ def test_no_connection_is_left():
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         ))
     engine.dispose()
-    assert len(KEPT) == 500
+    assert len(KEPT) == int(os.environ["APPS"])
     assert others == 0
 """
 
@@ -67,24 +69,26 @@ def files():
     return [one for one in opened if one.endswith((".db", ".db-wal", ".db-shm"))]
 
 def test_no_file_is_left():
-    assert len(KEPT) == 500
+    assert len(KEPT) == int(os.environ["APPS"])
     assert files() == []
 """
 
 
 def test_500_tests_leave_no_connection_open_on_postgresql(
-    postgresql_project: Project,
+    postgresql_project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("APPS", "500")
     postgresql_project(FACTORIES + ON_POSTGRESQL, conftest=KEPT, apart=True).assert_outcomes(passed=501)
 
 
 @pytest.mark.parametrize("memory", [False, True])
-def test_500_tests_leave_no_file_open_on_sqlite(
+def test_100_tests_leave_no_file_open_on_sqlite(
     sqlite_project: Project, monkeypatch: pytest.MonkeyPatch, *, memory: bool
 ) -> None:
+    monkeypatch.setenv("APPS", "100")
     if memory:
         monkeypatch.setenv("SHOP_DATABASE", "sqlite://")
-    sqlite_project(FACTORIES + ON_SQLITE, conftest=KEPT, apart=True).assert_outcomes(passed=501)
+    sqlite_project(FACTORIES + ON_SQLITE, conftest=KEPT, apart=True).assert_outcomes(passed=101)
 
 
 def test_an_app_of_a_wider_fixture_keeps_its_connections_until_that_is_over(sqlite_project: Project) -> None:
