@@ -28,7 +28,6 @@ from .plan import EnginePlan
 from .statements import Effect, effect_of
 
 __all__ = [
-    "begin_by_hand",
     "can_read_in_autocommit",
     "can_send_alone",
     "has_all_rows",
@@ -136,11 +135,8 @@ def _end_nothing(dialect: Dialect) -> None:
 
     def unless_idle(end: Callable[[Any], None]) -> Callable[[Any], None]:
         def end_unless_idle(proxied: Any) -> None:
-            connection = getattr(proxied, "dbapi_connection", proxied)
-            if in_transaction(connection):
+            if in_transaction(getattr(proxied, "dbapi_connection", proxied)):
                 end(proxied)
-                if connection.autocommit and proxied is not connection and proxied.info.get(_SWITCHED):
-                    connection.autocommit = False  # the transaction was begun by hand
 
         return end_unless_idle
 
@@ -152,24 +148,8 @@ def leave_autocommit(connection: Connection) -> None:
     """*connection* is given to somebody who may use its driver: let that begin transactions, as it does by itself."""
     if _is_reading(connection.dialect) and not connection.closed and not connection.invalidated:
         driver_connection: Any = connection.connection.driver_connection
-        if connection.info.get(_SWITCHED) and not is_in_transaction(connection):
-            driver_connection.autocommit = connection.info[_SWITCHED] = False
-
-
-def begin_by_hand(connection: Any, info: Info) -> bool:
-    """Let the driver's *connection* send no BEGIN of its own: one will be sent for it.
-
-    Returns:
-        False if a transaction is in progress, or somebody has said that there is to be none, or of which kind.
-    """
-    if connection.pgconn.transaction_status != _IDLE or (connection.autocommit and not info.get(_SWITCHED)):
-        return False
-    if not (connection.isolation_level is connection.read_only is connection.deferrable is None):
-        return False
-    info[_SWITCHED] = True
-    if not connection.autocommit:
-        connection.autocommit = True
-    return True
+        if connection.info.pop(_SWITCHED, False) and not is_in_transaction(connection):
+            driver_connection.autocommit = False
 
 
 def can_send_alone(engine: Engine) -> bool:

@@ -3,7 +3,7 @@
 Note: what is asked before COMMIT
     Only the server can tell afterwards, and only about a transaction whose id is known. So a unit that has written
     on PostgreSQL asks for its id right before COMMIT: one more round trip beside those for BEGIN, each statement and
-    COMMIT. (Where its first statement writes, it has asked with BEGIN: :mod:`flask_unitofwork.database.marked_begin`.) For that, no lost answer makes work be done twice, or be lost, or be called lost when it is not. Who only
+    COMMIT. For that, no lost answer makes work be done twice, or be lost, or be called lost when it is not. Who only
     reads asks nothing: it has nothing to lose. (But who writes by a function, ``SELECT book_seat(7)``, looks like a
     reader here, and its lost COMMIT like any lost connection.)
 
@@ -25,7 +25,7 @@ from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.pool import PoolProxiedConnection
 
 from ..exceptions import UnknownCommitError
-from .intent import INTENT, MARK, NO_INTENT
+from .intent import INTENT, NO_INTENT
 from .postgresql_outcome import Fate, TransactionMark, fate_of, mark_of, tells_fates
 from .written import has_written
 
@@ -147,7 +147,7 @@ def commit_watched(connection: Connection, proxied: PoolProxiedConnection, send:
     doubtful = has_written(connection) and dialect.name not in _IN_PROCESS
     if doubtful and tells_fates(dialect):
         # What a test simulates is not sent, so the server would say that it did not happen.
-        mark = None if _is_simulated(proxied) else proxied.info.pop(MARK, None) or mark_of(proxied)
+        mark = None if _is_simulated(proxied) else mark_of(proxied)
         doubtful = mark is not None
     try:
         send()

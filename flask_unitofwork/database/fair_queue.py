@@ -89,22 +89,26 @@ class FairQueue(QueueCommon[T]):
         with self._changing:
             if self._items:
                 return self._take()
-            if not block:
-                raise Empty
-            waiting = _Waiting[T]()
-            self._waiting.append(waiting)
-            if self._items:  # a garbage collection has just given one back
-                self._waiting.remove(waiting)
-                return self._take()
+        if not block:
+            raise Empty
+        return self._wait(timeout)
+
+    def _wait(self, timeout: float | None) -> T:
+        waiting = _Waiting[T]()
         try:
+            with self._changing:
+                self._waiting.append(waiting)
+                if self._items:  # put there meanwhile, maybe by a garbage collection
+                    self._waiting.remove(waiting)
+                    return self._take()
             waiting.served.acquire(timeout=-1 if timeout is None else timeout)
-        except BaseException:  # somebody wants out: what it was given meanwhile is for the next
             if not self._stop_waiting(waiting):
+                return waiting.given.pop()
+        except BaseException:  # somebody wants out: what it was given meanwhile is for the next
+            if not self._stop_waiting(waiting) and waiting.given:
                 self.put(waiting.given.pop())
             raise
-        if self._stop_waiting(waiting):
-            raise Empty
-        return waiting.given.pop()
+        raise Empty
 
     def _take(self) -> T:
         return self._items.pop() if self.use_lifo else self._items.popleft()
@@ -114,9 +118,10 @@ class FairQueue(QueueCommon[T]):
         waiting.served.release()
 
     def _stop_waiting(self, waiting: _Waiting[T]) -> bool:
-        """Leave the queue, unserved; False for a thread that was served."""
+        """Leave the queue, if it is in it, unserved; False for a thread that was served."""
         with self._changing:
             if waiting.given:
                 return False
-            self._waiting.remove(waiting)
+            if waiting in self._waiting:
+                self._waiting.remove(waiting)
             return True

@@ -13,7 +13,6 @@ __all__ = [
     "INTENT",
     "ISOLATION_LEVELS",
     "LONE_WRITE",
-    "MARK",
     "NO_INTENT",
     "REFUSES_WRITES",
     "STREAMS",
@@ -39,9 +38,6 @@ IDLE: Final = "unitofwork_idle"
 
 LONE_WRITE: Final = "unitofwork_lone_write"
 """Where a connection has the only statement that its unit will execute (`LoneWrite`), where there is such a one."""
-
-MARK: Final = "unitofwork_mark"
-"""Where a connection has what the transaction in progress can be asked about by, where it is known already."""
 
 AROUND: Final = "unitofwork_around"
 """Where a connection has those of the transactions that its own was begun inside of: they wait for it, so it must not

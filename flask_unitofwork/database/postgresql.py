@@ -22,7 +22,6 @@ from .autocommit import can_read_in_autocommit, read_in_autocommit
 from .executions import OWN_STATEMENT
 from .fork import protect
 from .intent import Intent
-from .marked_begin import mark_at_begin
 from .plan import EnginePlan
 from .streamed import watch_streams
 
@@ -55,7 +54,6 @@ def build(plan: EnginePlan) -> Engine:
     protect(engine)
     if can_read_in_autocommit(plan):
         watch_streams(engine)
-        mark_at_begin(engine)
         read_in_autocommit(engine)
         event.listen(engine, "handle_error", _notice_stale_plan)
     return engine

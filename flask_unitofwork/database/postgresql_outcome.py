@@ -21,7 +21,7 @@ from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.pool import Pool, PoolProxiedConnection
 from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_exponential
 
-__all__ = ["NEW_MARK", "Fate", "TransactionMark", "fate_of", "mark_of", "tells_fates"]
+__all__ = ["Fate", "TransactionMark", "fate_of", "mark_of", "tells_fates"]
 
 PATIENCE_SECONDS: Final = 5.0
 """How long a lost COMMIT is asked about. Somebody waits for the response meanwhile."""
@@ -37,9 +37,6 @@ _OLDEST_VERSION: Final[tuple[int, ...]] = (15,)
 
 _ERA: Final = "extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time())::text"
 _MARK: Final = f"SELECT pg_current_xact_id_if_assigned()::text, pg_backend_pid(), {_ERA}"
-NEW_MARK: Final = f"SELECT pg_current_xact_id()::text, pg_backend_pid(), {_ERA}"
-"""Asks for the `TransactionMark` of the transaction in progress, and gives it an id if it has none."""
-
 # A CASE, because in another era the id may not have been given out yet, which is an error.
 _STATUS: Final = f"SELECT CASE WHEN {_ERA} IS NOT DISTINCT FROM %s THEN pg_xact_status(%s::xid8) ELSE 'other era' END"  # noqa: S608
 # The id again: behind a pooler the backend may serve somebody else by now.

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from . import mysql, postgresql, sqlite_transactions
-from .intent import AROUND, IDLE, INTENT, LONE_WRITE, MARK, NO_INTENT, REFUSES_WRITES, STREAMS, Intent, LoneWrite
+from .intent import AROUND, IDLE, INTENT, LONE_WRITE, NO_INTENT, REFUSES_WRITES, STREAMS, Intent, LoneWrite
 
 __all__ = [
     "amend_intent",
@@ -32,7 +32,7 @@ _BEGIN: Final[Mapping[str, _Tell]] = {
 
 
 # What is noted on a connection and is over with the transaction, whatever is around that.
-_OF_ONE_TRANSACTION: Final = (IDLE, LONE_WRITE, MARK, STREAMS)
+_OF_ONE_TRANSACTION: Final = (IDLE, LONE_WRITE, STREAMS)
 
 
 def begin_as(connection: Connection, intent: Intent, around: Collection[Connection] = ()) -> Intent:

@@ -30,7 +30,6 @@ __all__ = [
     "in_haste",
     "names",
     "no_errors_are_logged",
-    "read",
     "unit",
     "wire",
     "write",
@@ -95,11 +94,6 @@ def begin_unit(connection: Connection, intent: Intent = NO_INTENT) -> None:
     forget_writes(connection)
     forget_commits(connection)
     begin_as(connection, intent)
-
-
-def read(connection: Connection) -> None:
-    """Read, with which a transaction begins that has no id."""
-    connection.execute(text("SELECT name FROM note"))
 
 
 def write(connection: Connection, name: str = "tea") -> None:

@@ -6,8 +6,6 @@ nobody can know is an `UnknownCommitError`.
 
 from __future__ import annotations
 
-from typing import Final
-
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
@@ -19,7 +17,6 @@ from tests.database.committing import (
     engine,
     names,
     no_errors_are_logged,
-    read,
     unit,
     wire,
     write,
@@ -28,7 +25,6 @@ from tests.servers.wire import Cut, Wire
 
 __all__ = ["engine", "names", "no_errors_are_logged", "wire"]
 
-# Asked before COMMIT, by a unit that has read before it wrote; the others have asked with BEGIN.
 QUESTION = "pg_current_xact_id_if_assigned"
 INQUIRY = "pg_xact_status"
 
@@ -129,26 +125,18 @@ def test_an_inquiry_that_is_lost_too_is_made_again(engine: Engine, wire: Wire, n
     assert_pool_is_whole(engine)
 
 
-# Whether it reads first; which message is lost.
-MESSAGES: Final = [
-    *((False, message) for message in range(3)),  # BEGIN with the question, INSERT, COMMIT
-    *((True, message) for message in range(5)),  # BEGIN, SELECT, INSERT, the question, COMMIT
-]
-
-
-@pytest.mark.parametrize(("reads", "message"), MESSAGES)
+@pytest.mark.parametrize("message", range(4))
 @pytest.mark.parametrize("cut", Cut)
 def test_wherever_the_wire_is_cut_the_caller_knows_what_is_in_the_table(
-    engine: Engine, wire: Wire, names: Names, cut: Cut, reads: bool, message: int
+    engine: Engine, wire: Wire, names: Names, cut: Cut, message: int
 ) -> None:
+    """The messages are BEGIN, INSERT, the question and COMMIT."""
     assert_pool_is_whole(engine)
     wire.when_sent("", cut, skip=message)
     lost: list[OperationalError] = []
 
     with unit(engine) as connection:
         try:
-            if reads:
-                read(connection)
             write(connection)
             connection.commit()
         except OperationalError as error:
@@ -173,7 +161,6 @@ def test_a_connection_lost_before_commit_was_sent_is_just_lost(
     wire.when_sent(QUESTION, cut)
 
     with unit(engine) as connection:
-        read(connection)
         write(connection)
         with pytest.raises(OperationalError) as caught:
             connection.commit()
@@ -217,7 +204,7 @@ def test_a_unit_that_only_reads_has_nothing_to_lose(engine: Engine, wire: Wire) 
     wire.when_sent("COMMIT", Cut.AFTER)
 
     with unit(engine) as connection:
-        read(connection)
+        connection.execute(text("SELECT name FROM note"))
         with pytest.raises(OperationalError) as caught:
             connection.commit()
 
@@ -230,7 +217,6 @@ def test_a_write_that_changed_nothing_has_nothing_to_lose(engine: Engine, wire: 
     wire.when_sent("COMMIT", Cut.AFTER)
 
     with unit(engine) as connection:
-        read(connection)
         connection.execute(text("DELETE FROM note"))
         with pytest.raises(OperationalError) as caught:
             connection.commit()

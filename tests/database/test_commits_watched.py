@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -17,7 +15,6 @@ from tests.database.committing import (
     engine,
     names,
     no_errors_are_logged,
-    read,
     unit,
     wire,
     write,
@@ -39,49 +36,16 @@ def test_only_a_unit_that_has_written_asks_before_commit(engine: Engine, wire: W
     wire.when_sent(QUESTION, then=lambda: asked.append("asked"))
 
     with unit(engine) as connection:
-        read(connection)
+        connection.execute(text("SELECT name FROM note"))
         connection.commit()
     with engine.begin() as connection:
         write(connection)
     assert asked == []
 
     with unit(engine) as connection:
-        read(connection)
         write(connection)
         connection.commit()
     assert asked == ["asked"]
-
-
-def test_a_unit_that_begins_with_a_write_asks_with_begin(engine: Engine, wire: Wire) -> None:
-    asked: list[str] = []
-    wire.when_sent(QUESTION, then=lambda: asked.append("before COMMIT"))
-    wire.when_sent("BEGIN; SELECT pg_current_xact_id()", then=lambda: asked.append("with BEGIN"))
-
-    with unit(engine) as connection:
-        write(connection, "first")
-        connection.commit()
-        assert asked == ["with BEGIN"]
-        begin_unit(connection)
-        read(connection)
-        write(connection, "second")
-        connection.commit()
-
-    assert asked == ["with BEGIN", "before COMMIT"]
-
-
-def test_a_connection_that_was_used_by_such_a_unit_begins_transactions_by_itself_again(
-    engine: Engine, names: Names
-) -> None:
-    with unit(engine) as connection:
-        write(connection, "kept")
-        connection.commit()
-        driver: Any = connection.connection.driver_connection
-        assert not driver.autocommit
-    raw = engine.raw_connection()
-    raw.cursor().execute("INSERT INTO note VALUES ('dropped')")
-    raw.rollback()
-    raw.close()
-    assert names() == ["kept"]
 
 
 def test_a_connection_of_an_engine_is_left_to_sqlalchemy(engine: Engine, wire: Wire, names: Names) -> None:
