@@ -202,7 +202,8 @@ class Units:
         found = state.demarcations.get((endpoint, method))
         if found is None or found[0] is not view:
             found = view, RequestDemarcation.of_endpoint(app, endpoint, method, state.settings)
-            state.demarcations[endpoint, method] = found
+            if view is not None:  # clients ask for what is not there by as many methods as they can think of
+                state.demarcations[endpoint, method] = found
         return found[1]
 
     def keep(self, context: AppContext) -> bool:
