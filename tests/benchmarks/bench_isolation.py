@@ -22,7 +22,7 @@ from .rounds import results, table
 from .selection import Selection
 
 PROJECT = Path(__file__).parent / "one_test"
-ROUNDS = 15
+ROUNDS = 12
 
 
 @pytest.mark.parametrize("waits_for_disk", [True, False])

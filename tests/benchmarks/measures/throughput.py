@@ -24,7 +24,7 @@ __all__ = ["measure"]
 DELAYS_MS: Final = (0.5, 2.0)
 # One long one instead of several: where requests take half a second, most of a pass is its edges.
 PASSES: Final = 1
-PASS_SECONDS: Final = 0.4
+PASS_SECONDS: Final = 0.3
 REFERENCE_TITLE: Final = LINE_UP[REFERENCE].title
 
 Cells = dict[str, dict[str, Figure]]

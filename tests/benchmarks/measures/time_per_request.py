@@ -21,7 +21,7 @@ from tests.benchmarks.work import Work
 __all__ = ["measure"]
 
 LIVES: Final = 2
-ROUNDS: Final = 12
+ROUNDS: Final = 10
 WARM_UP: Final = 30
 # Long enough for a process to be at work, as a server's is, and not to be waking up.
 TURN_SECONDS: Final = 0.08
