@@ -293,7 +293,7 @@ class Unit:
             self.before_commit()
             begun = self._held.in_transaction
         session = self._held.session
-        if session is None or not (begun or not is_clean(session)):
+        if session is None or (not begun and is_clean(session)):
             self.transaction_ended(committed=True, begun=False)
             return
         expires = session.expire_on_commit
