@@ -8,6 +8,9 @@ A connection is one conversation over one socket; if parent and child both speak
 * the inherited socket is replaced by one that leads nowhere, so that not even a driver's destructor or an open
   cursor can send a byte to the parent's server, and the connection itself is never finalised.
 
+In the parent the fork waits for threads that are connecting. To connect means to look up names and to prepare for
+TLS, under locks of libc and OpenSSL; one that is held at the fork is held in the child for ever.
+
 SQLite's connections are files and not sockets, which is worse: see :mod:`flask_unitofwork.database.sqlite_fork`.
 
 Engines are known here as long as somebody else keeps them, and no longer.
@@ -31,6 +34,7 @@ from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from .executions import Info, before_each_execution
+from .gate import Gate
 
 __all__ = ["SOCKETS", "Inheritance", "Inherited", "protect"]
 
@@ -67,6 +71,9 @@ class _Protected(NamedTuple):
 # Held over the fork, so that no thread is changing the engines or their records meanwhile.
 _lock: Final = threading.RLock()
 _engines: Final[WeakKeyDictionary[Engine, _Protected]] = WeakKeyDictionary()
+_connecting: Final = Gate()
+# Longer than it takes to connect to a server that is there. One that is not must not keep a process from forking.
+_CONNECTING_SECONDS: Final = 1.0
 _at_fork: Final[list[tuple[Inheritance, ConnectionPoolEntry, Any]]] = []
 _kept: Final[list[object]] = []
 _HOLDER: Final = "unitofwork_holder"
@@ -102,9 +109,10 @@ def protect(engine: Engine, inheritance: Inheritance = SOCKETS) -> None:
     """See to it that forks do no harm to the connections that *engine* will make.
 
     Args:
-        engine: it is not kept alive by this.
+        engine: not yet in use, with the dialect's methods as they will be. It is not kept alive by this.
         inheritance: how connections of its kind are dealt with.
     """
+    _let_forks_wait(engine.dialect)
     records: WeakSet[ConnectionPoolEntry] = WeakSet()
 
     def remember(_connection: object, record: ConnectionPoolEntry) -> None:
@@ -116,6 +124,21 @@ def protect(engine: Engine, inheritance: Inheritance = SOCKETS) -> None:
     before_each_execution(engine, _remember_holder)
     with _lock:
         _engines[engine] = _Protected(inheritance, records)
+
+
+def _let_forks_wait(dialect: Any) -> None:
+    """See to it that no thread is in the middle of ``dialect.connect()`` when the process forks.
+
+    Why the method is replaced: no event tells of a connection that could not be made, and a "do_connect" listener that
+    connects ends the event, so what the user's own listeners do to the arguments would be lost.
+    """
+    connect = dialect.connect
+
+    def connect_while_nobody_forks(*arguments: Any, **options: Any) -> Any:
+        with _connecting.passing():
+            return connect(*arguments, **options)
+
+    dialect.connect = connect_while_nobody_forks
 
 
 def _remember_holder(info: Info, _cursor: object, _statement: str, context: ExecutionContext) -> None:
@@ -150,6 +173,7 @@ def _before() -> None:
     for engine, protected in _known():
         with suppress(Exception):  # what cannot be tidied up is left to the child
             protected.inheritance.before_fork(engine, list(protected.records))
+    _connecting.close(_CONNECTING_SECONDS)
     _lock.acquire()
     for _, protected in _known():
         for record in list(protected.records):
@@ -161,6 +185,7 @@ def _before() -> None:
 def _after_in_parent() -> None:
     _at_fork.clear()
     _lock.release()
+    _connecting.open()
 
 
 def _after_in_child() -> None:
@@ -179,6 +204,7 @@ def _after_in_child() -> None:
     finally:
         _at_fork.clear()
         _lock.release()
+        _connecting.open_in_child()
 
 
 def _disown(record: ConnectionPoolEntry) -> None:

@@ -42,12 +42,12 @@ def build(plan: EnginePlan) -> Engine:
     """An engine for *plan*, with the defaults of this module where the user decided nothing else."""
     connect_args = _CONNECT_ARGS if plan.url.get_driver_name() in _DRIVERS else {}
     engine = plan.create_engine(connect_args=connect_args, pool_recycle=RECYCLE_SECONDS)
-    protect(engine)
     if _can_read_in_autocommit(plan):
         from .mysql_reading import read_in_autocommit
 
         watch_streams(engine)
         read_in_autocommit(engine)
+    protect(engine)
 
     @event.listens_for(engine, "connect")
     def set_session_variables(connection: Any, _record: object) -> None:

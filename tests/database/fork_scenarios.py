@@ -6,12 +6,15 @@ everything) or ``_exit`` (at once). The program prints what both saw, as JSON.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import select
 import signal
+import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -33,6 +36,7 @@ Seen = dict[str, Any]
 
 
 def main(scenario: str, url: str, ending: str) -> None:
+    faulthandler.enable()
     engines = Engines(Settings.from_config({"UNITOFWORK_DATABASES": url}, instance_path="/nowhere"))
     engine = engines["default"]
     with engine.begin() as connection:
@@ -63,7 +67,7 @@ class Child:
         """What the child saw, once it has ended."""
         ready, _, _ = select.select([self._output], [], [], PATIENCE_SECONDS)
         if not ready:
-            os.kill(self._pid, signal.SIGKILL)
+            os.kill(self._pid, signal.SIGABRT)  # says on stderr where it hangs
         with os.fdopen(self._output) as output:
             told = output.read()
         _, status = os.waitpid(self._pid, 0)
@@ -225,6 +229,51 @@ def busy_threads(engine: Engine, ending: str) -> Seen:
     return {"children": children, "served": count, "committed": committed(engine)}
 
 
+def while_connecting(engine: Engine, ending: str) -> Seen:
+    """A server forks while one of its threads connects to a database that is slow to answer."""
+    return _connecting(engine, ending, lambda _forked: time.sleep(0.3))
+
+
+def while_connecting_in_vain(engine: Engine, ending: str) -> Seen:
+    """A server forks while one of its threads connects to a database that does not answer."""
+    return _connecting(engine, ending, lambda forked: forked.wait())
+
+
+def _connecting(engine: Engine, ending: str, delay: Callable[[threading.Event], object]) -> Seen:
+    order: list[str] = []
+    asked, forked = threading.Event(), threading.Event()
+
+    def refuse(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(1)
+            asked.set()
+            delay(forked)
+
+    def connect(url: str) -> None:
+        slow = Engines(Settings.from_config({"UNITOFWORK_DATABASES": url}, instance_path="/nowhere"))["default"]
+        try:
+            slow.connect()
+        except OperationalError:
+            order.append("answered")
+
+    def work() -> Seen:
+        return {"order": order, "committed": committed(engine)}
+
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(2) as threads:
+        ends = [
+            threads.submit(refuse, server),
+            threads.submit(connect, f"postgresql+psycopg://127.0.0.1:{server.getsockname()[1]}/slow"),
+        ]
+        asked.wait()
+        child = Child(engine, work, ending)
+        order.append("forked")
+        forked.set()
+        for end in ends:
+            end.result()
+    return {"child": child.seen(), "order": order}
+
+
 SCENARIOS: Final[dict[str, Callable[[Engine, str], Seen]]] = {
     "idle_pool": idle_pool,
     "in_transaction": in_transaction,
@@ -232,6 +281,8 @@ SCENARIOS: Final[dict[str, Callable[[Engine, str], Seen]]] = {
     "file_is_gone": file_is_gone,
     "while_streaming": while_streaming,
     "busy_threads": busy_threads,
+    "while_connecting": while_connecting,
+    "while_connecting_in_vain": while_connecting_in_vain,
 }
 
 if __name__ == "__main__":

@@ -97,3 +97,18 @@ def test_forking_while_threads_serve_requests_corrupts_neither(database_url: str
     assert rows["child"] == children["added"]
     assert rows.total() == seen["served"] + children["added"]
     assert all(count == 1 for name, count in rows.items() if name != "child")
+
+
+def test_a_fork_waits_for_threads_that_connect(sqlite_url: str, ending: str) -> None:
+    # The locks that the thread holds meanwhile, of libc and of OpenSSL, would be held in the child for ever.
+    seen = run("while_connecting", sqlite_url, ending)
+
+    assert seen["order"] == ["answered", "forked"]
+    assert seen["child"]["order"] == ["answered"]
+
+
+def test_a_fork_does_not_wait_for_a_server_that_never_answers(sqlite_url: str, ending: str) -> None:
+    seen = run("while_connecting_in_vain", sqlite_url, ending)
+
+    assert seen["order"] == ["forked", "answered"]
+    assert seen["child"]["committed"] == [], "a child connects by itself, whatever its parent's threads were doing"
