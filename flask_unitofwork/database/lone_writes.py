@@ -16,17 +16,21 @@ from __future__ import annotations
 
 import select
 import sys
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from .autocommit import can_send_alone, is_in_transaction, send_alone
 from .commits import INSTEAD_OF_COMMIT, lost_alone
 from .intent import LONE_WRITE, LoneWrite
+from .listening import has_listeners
 
 __all__ = ["write_alone"]
+
+# Listeners to these may do something in the database.
+_EVENTS: Final = ("before_execute", "after_execute", "before_cursor_execute", "after_cursor_execute")
 
 if sys.platform == "win32":
 
@@ -63,12 +67,22 @@ def write_alone(engine: Engine, name: str) -> None:
             return None
         if INSTEAD_OF_COMMIT in connection.info:  # a test wants it to fail
             return None
+        if _may_be_listened_to(connection) and has_listeners(connection, _EVENTS):
+            return None
         if is_in_transaction(connection) or _has_something_to_say(cursor.connection):
             return None
         send_alone(connection)
         with lost_alone(connection, name):
             cursor.execute(statement, parameters)
         return True
+
+
+def _may_be_listened_to(connection: Connection) -> bool:
+    """Whether it is worth asking who listens to *connection*, or to its engine: to ask joins the listeners of both.
+
+    Private: what SQLAlchemy asks before it does that. A test fails if it means something else one day.
+    """
+    return any(getattr(one, "_has_events", True) for one in (connection, connection.engine))
 
 
 def _is_announced(announced: LoneWrite, context: ExecutionContext) -> bool:

@@ -8,7 +8,7 @@ session's own: one that it has joined is for others to roll back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, orm
@@ -17,11 +17,18 @@ from sqlalchemy.orm.attributes import instance_state
 from sqlalchemy.orm.interfaces import MANYTOONE
 
 from ..database.intent import LoneWrite, WriteKind
+from ..database.listening import has_listeners
 
 __all__ = ["lone_write"]
 
-# Whatever is told of a flush, before and after its statements; and what is told of each kind of them.
-_FLUSH_EVENTS: Final = ("before_flush", "after_flush", "after_flush_postexec")
+# Whatever is told of a flush and its transaction, before and after the statements; and what is told of each kind of them.
+_FLUSH_EVENTS: Final = (
+    "before_flush",
+    "after_transaction_create",
+    "after_begin",
+    "after_flush",
+    "after_flush_postexec",
+)
 _SESSION_EVENTS: Final[Mapping[WriteKind, Sequence[str]]] = {
     "insert": (*_FLUSH_EVENTS, "pending_to_persistent"),
     "update": _FLUSH_EVENTS,
@@ -33,18 +40,10 @@ _MAPPER_EVENTS: Final[Mapping[WriteKind, Sequence[str]]] = {
     "delete": ("before_delete", "after_delete"),
 }
 _INSTANCE_EVENTS: Final = ("refresh_flush",)
-_CONNECTION_EVENTS: Final = ("before_execute", "after_execute", "before_cursor_execute", "after_cursor_execute")
-
-_OWN: Final = __name__.partition(".")[0]
 
 
-def lone_write(session: orm.Session, connection: Any) -> LoneWrite | None:
-    """The only statement of the flush in progress, which is about to send it; None where there may be more.
-
-    Args:
-        session: it is being flushed.
-        connection: what it will use.
-    """
+def lone_write(session: orm.Session) -> LoneWrite | None:
+    """The only statement of the flush of *session* that is in progress, and about to send it; None where there may be more."""
     if _may_have_joined(session):
         return None
     new, deleted = session.new, session.deleted
@@ -57,10 +56,9 @@ def lone_write(session: orm.Session, connection: Any) -> LoneWrite | None:
     if len(mapper.tables) != 1 or not _is_of_one_row(state, deleted=kind == "delete"):
         return None
     if (
-        _has_listeners(session, _SESSION_EVENTS[kind])
-        or _has_listeners(mapper, _MAPPER_EVENTS[kind])
-        or _has_listeners(mapper.class_manager, _INSTANCE_EVENTS)
-        or _has_listeners(connection, _CONNECTION_EVENTS)
+        has_listeners(session, _SESSION_EVENTS[kind])
+        or has_listeners(mapper, _MAPPER_EVENTS[kind])
+        or has_listeners(mapper.class_manager, _INSTANCE_EVENTS)
     ):
         return None
     return LoneWrite(kind, mapper.local_table)
@@ -89,17 +87,3 @@ def _is_of_one_row(state: InstanceState[Any], *, deleted: bool) -> bool:
         keys = (mapper.get_property_by_column(column).key for column in mapper.primary_key)
         return not any(state.attrs[key].history.has_changes() for key in keys)
     return True
-
-
-def _has_listeners(target: Any, names: Iterable[str]) -> bool:
-    """Whether anybody but this package listens to one of the events *names* of *target*.
-
-    ``dispatch`` is where SQLAlchemy keeps its listeners, and asks itself. `sqlalchemy.event` can tell of a given function
-    only. A test fails if it changes.
-    """
-    dispatch = target.dispatch
-    for name in names:
-        for listener in getattr(dispatch, name):
-            if getattr(listener, "__module__", "").partition(".")[0] != _OWN:
-                return True
-    return False

@@ -193,7 +193,7 @@ class HeldSession:
         session = self.session
         if session is None or session.twophase or not (attachment.committing and attachment.flushing):
             return
-        statement = lone_write(session, connection)
+        statement = lone_write(session)
         if statement is not None:
             announce_lone_write(connection, statement)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, ForeignKey, String, Table, event, insert, inspect, select
+from sqlalchemy import Column, Connection, Engine, ForeignKey, String, Table, event, insert, inspect, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Mapped, Mapper, Session, declared_attr, mapped_column, relationship
 
@@ -254,13 +254,50 @@ def test_what_a_listener_to_the_session_writes_belongs_to_it(stage: Stage, name:
     assert_all_or_nothing(stage, make)
 
 
-def test_what_a_listener_to_the_engine_writes_belongs_to_it(stage: Stage) -> None:
+@pytest.mark.parametrize("name", ["before_cursor_execute", "after_cursor_execute"])
+@pytest.mark.parametrize("to", ["the engine", "all engines"])
+def test_what_a_listener_to_the_engine_writes_belongs_to_it(stage: Stage, to: str, name: str) -> None:
     def listener(connection: Any, _cursor: object, statement: str, *_: object) -> None:
         if "lone_shelf" in statement and statement.startswith("INSERT"):
             Listening.write(connection)
 
-    event.listen(stage.engine, "after_cursor_execute", listener)
-    assert_all_or_nothing(stage, lambda session: session.add(Shelf(name="new")))
+    listening = stage.engine if to == "the engine" else Engine, name, listener
+    event.listen(*listening)
+    try:
+        assert_all_or_nothing(stage, lambda session: session.add(Shelf(name="new")))
+    finally:
+        event.remove(*listening)
+
+
+def test_what_a_listener_to_the_connection_writes_belongs_to_it(stage: Stage) -> None:
+    def listener(connection: Any, _cursor: object, statement: str, *_: object) -> None:
+        if "lone_shelf" in statement and statement.startswith("INSERT"):
+            Listening.write(connection)
+
+    def listen(_session: Session, _transaction: object, connection: Connection) -> None:
+        event.listen(connection, "after_cursor_execute", listener)
+
+    def make(session: Session) -> None:
+        event.listen(session, "after_begin", listen)
+        session.add(Shelf(name="new"))
+
+    assert_all_or_nothing(stage, make)
+
+
+def test_what_is_written_as_the_transaction_begins_belongs_to_it(stage: Stage) -> None:
+    """Even where it looks like the statement that the unit has announced."""
+    written: list[object] = []
+
+    def listener(_session: Session, _transaction: object, connection: Connection) -> None:
+        written.append(connection.execute(insert(Base.metadata.tables["lone_shelf"]).values(name="by a listener")))
+
+    def make(session: Session) -> None:
+        session.add(Shelf(name="top"))  # there is one
+        event.listen(session, "after_begin", listener)
+
+    assert post(stage, make) == 500
+    assert written
+    assert named(stage, Shelf) == ["top"]
 
 
 def test_what_a_hook_writes_belongs_to_it(stage: Stage) -> None:
