@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Table
-from sqlalchemy.orm.mapper import _all_registries
+
+from ..database.mappers import all_mappers
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
-    from sqlalchemy.orm import registry
 
 __all__ = ["mapped_classes"]
 
@@ -31,18 +30,7 @@ def mapped_classes(metadata: MetaData) -> list[type[Any]]:
     """
     classes = {
         mapper.class_
-        for registry in all_registries()
-        for mapper in registry.mappers
+        for mapper in all_mappers()
         if any(isinstance(table, Table) and table.metadata is metadata for table in mapper.tables)
     }
     return sorted(classes, key=lambda one: (one.__name__, one.__module__, one.__qualname__))
-
-
-def all_registries() -> Iterable[registry]:
-    """Every registry that is alive.
-
-    Private: a MetaData does not know its registries, and a registry is not told by its MetaData. SQLAlchemy's public
-    ways begin at a base class, which an app need not have (imperative mapping) and may have several of. A test fails
-    if the name is gone.
-    """
-    return _all_registries()

@@ -8,7 +8,7 @@ from sqlalchemy import ClauseElement, Table
 from sqlalchemy.orm import Mapper
 from sqlalchemy.sql import visitors
 
-from ..database.schema import model_bind_key, table_bind_key
+from ..database.bind_keys import model_bind_key, table_bind_key
 
 __all__ = ["BindChooser", "by_bind_key"]
 

@@ -16,7 +16,6 @@ from ..database.commit_records import create_commit_records
 from ..database.memory import is_in_memory, is_shared_cache
 from ..database.schema import create_all
 from ..exceptions import ConfigurationError
-from ..models import mapped_classes
 from .apps import state_of_app, unit_of_work
 
 __all__ = ["SCHEMAS", "Schemas", "make_tables"]
@@ -105,7 +104,7 @@ def make_tables(app: Flask) -> None:
         metadata = uow.metadata
     except ConfigurationError:
         return
-    create_all(metadata, state.engines, models=mapped_classes(metadata))
+    create_all(metadata, state.engines)
 
 
 def _urls(app: Flask) -> list[URL]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
-from sqlalchemy import Column, Engine, Integer, MetaData, Table, inspect, select
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import Column, Engine, Integer, MetaData, Table, inspect, select, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column
 
 from flask_unitofwork.database import Engines
-from flask_unitofwork.database.schema import create_all, drop_all, model_bind_key, table_bind_key
+from flask_unitofwork.database.bind_keys import model_bind_key, table_bind_key
+from flask_unitofwork.database.schema import create_all, drop_all
 from flask_unitofwork.exceptions import UnknownBindError
 from tests.database.conftest import MakeEngines
 
@@ -43,12 +47,12 @@ def tables(engine: Engine) -> list[str]:
 
 
 def test_tables_are_made_and_dropped_where_they_belong(engines: Engines) -> None:
-    create_all(Base.metadata, engines, models=[Product, Entry, Visit])
+    create_all(Base.metadata, engines)
     assert tables(engines["default"]) == ["product"]
     assert tables(engines["audit"]) == ["entry", "visit"]
 
-    create_all(Base.metadata, engines, models=[Product, Entry, Visit])
-    drop_all(Base.metadata, engines, models=[Product, Entry, Visit])
+    create_all(Base.metadata, engines)
+    drop_all(Base.metadata, engines)
     assert tables(engines["default"]) == tables(engines["audit"]) == []
 
 
@@ -76,6 +80,45 @@ def test_a_model_says_where_it_lives_or_its_table_does() -> None:
     assert model_bind_key(inspect(Entry)) == "audit"
     assert model_bind_key(inspect(Visit)) == "audit"
     assert model_bind_key(inspect(Product)) is None
+
+
+def test_a_model_says_it_of_its_table() -> None:
+    assert table_bind_key(Base.metadata.tables["entry"]) == "audit"
+    assert table_bind_key(Base.metadata.tables["product"]) is None
+
+
+def test_a_model_that_reads_several_tables_says_nothing_of_them() -> None:
+    both = Base.metadata.tables["product"].join(Base.metadata.tables["entry"], text("true"))
+
+    class Report(Base):
+        __table__ = both
+        __bind_key__ = "reports"
+        id = column_property(Product.id, Entry.id)
+
+    assert model_bind_key(inspect(Report)) == "reports"
+    assert table_bind_key(Base.metadata.tables["product"]) is None
+    assert table_bind_key(Base.metadata.tables["entry"]) == "audit"
+
+
+BEFORE_THE_EXTENSION = """
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+class Base(DeclarativeBase):
+    pass
+
+class Entry(Base):
+    __tablename__ = "entry"
+    __bind_key__ = "audit"
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+from flask_unitofwork.database.bind_keys import table_bind_key
+
+assert table_bind_key(Entry.__table__) == "audit"
+"""
+
+
+def test_a_model_may_have_been_there_before_the_extension_was_imported() -> None:
+    subprocess.run([sys.executable, "-c", BEFORE_THE_EXTENSION], check=True)
 
 
 def test_what_is_no_table_lives_nowhere_in_particular() -> None:

@@ -7,8 +7,8 @@ import gc
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry
 
+from flask_unitofwork.database.mappers import all_registries
 from flask_unitofwork.models import mapped_classes
-from flask_unitofwork.models.mapped import all_registries
 
 
 def test_they_are_found_however_they_were_mapped() -> None:

@@ -189,6 +189,19 @@ class TestBinds:
 
 
 class TestBindKeys:
+    def test_of_a_model_count_for_statements_that_name_its_table(
+        self, make_each_shop: MakeShop, outside: Outside
+    ) -> None:
+        shop, uow = make_each_shop()
+        visits = Base.metadata.tables["visit"]
+        with uow.scope(shop) as session:
+            session.execute(insert(visits), [{"path": "/"}, {"path": "/tea"}])
+            session.execute(update(visits).where(visits.c.path == "/").values(path="/search"))
+            assert session.scalars(select(visits.c.path).order_by(visits.c.path)).all() == ["/search", "/tea"]
+        with shop.app_context():
+            assert rows(uow, outside, "statistics", "visit") == 2
+            assert rows(uow, outside, "default", "visit") == 0
+
     def test_are_inherited_from_a_base_that_is_not_mapped_and_from_a_model(
         self, make_each_shop: MakeShop, outside: Outside
     ) -> None:
