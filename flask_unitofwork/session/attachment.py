@@ -40,6 +40,10 @@ class SessionOwner(Protocol):
         """Raise a DemarcationError where giving connections back would lose work or break a block."""
         ...
 
+    def closing(self) -> None:
+        """The session is about to be closed, with whatever is in it."""
+        ...
+
     def savepoint_begun(self, connection: Connection) -> None:
         """*connection* has joined a savepoint in the transaction; nothing has run on it there."""
         ...

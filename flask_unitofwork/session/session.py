@@ -276,12 +276,12 @@ class Session(orm.Session):
 
     def close(self) -> None:
         """Give everything back, as SQLAlchemy documents. What is not committed is rolled back."""
-        end_rest(self)
+        _announce_end(self)
         super().close()
 
     def reset(self) -> None:
         """Give everything back and begin anew, as SQLAlchemy documents. What is not committed is rolled back."""
-        end_rest(self)
+        _announce_end(self)
         super().reset()
 
     def invalidate(self) -> None:
@@ -302,6 +302,13 @@ def _release(session: Session) -> None:
         return
     attachment.owner.check_release()
     give_back(session, attachment)
+
+
+def _announce_end(session: Session) -> None:
+    owner = owner_of(session)
+    if owner is not None:
+        owner.closing()
+    end_rest(session)
 
 
 def _end_read_mode(session: Session) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .places import frames_to_user, place_raised
 
-__all__ = ["in_words", "rolled_back_by_hand"]
+__all__ = ["closed_by_hand", "in_words", "rolled_back_by_hand"]
 
 
 def in_words(because: BaseException | str) -> str:
@@ -20,5 +20,14 @@ def in_words(because: BaseException | str) -> str:
 
 def rolled_back_by_hand() -> str:
     """What to say where the code in progress has ended the transaction itself."""
+    return f"code rolled it back, or closed its session{_place()}"
+
+
+def closed_by_hand() -> str:
+    """What to say where the code in progress closes the session itself."""
+    return f"Code has closed its session{_place()}"
+
+
+def _place() -> str:
     _, place = frames_to_user()
-    return f"code rolled it back, or closed its session{'' if place is None else f', at {place}'}"
+    return "" if place is None else f", at {place}"

@@ -29,7 +29,7 @@ from .hooks import Hooks, HookScope, run_hooks
 from .lifecycle import State
 from .outcome import Outcome
 from .reading import Reading
-from .reasons import in_words, rolled_back_by_hand
+from .reasons import closed_by_hand, in_words, rolled_back_by_hand
 from .repeating import repeating_units
 from .signals import announce, unit_committed, unit_rolled_back
 from .uncommitted import describe_uncommitted
@@ -367,6 +367,18 @@ class Unit:
                 "session.release() would give up what the transaction has locked or set (SELECT … FOR UPDATE, SET …), and"
                 " somebody else may change what was locked. Do the slow work before that or after the commit; or, if that"
                 " is what you want, write session.rollback()."
+            )
+
+    def closing(self) -> None:
+        if self._because is not None:  # it is the unit that closes it, and says why
+            return
+        lost = self.uncommitted_work
+        if lost:
+            logger.warning(
+                "%s. It had work that nobody had committed, and that is lost now: %s. Write session.commit()"
+                " before; or let the end of the scope close it, where a request that succeeds has committed.",
+                closed_by_hand(),
+                ", ".join(lost),
             )
 
     def transaction_begun(self) -> None:

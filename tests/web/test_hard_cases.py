@@ -157,6 +157,51 @@ class TestAScopeInAGenerator:
         assert "lost" not in filled.names()
 
 
+class TestAViewThatClosesItsSession:
+    @pytest.mark.parametrize("flushed", [False, True])
+    @pytest.mark.parametrize("close", ["close", "reset"])
+    def test_is_told_of_the_work_that_is_lost(
+        self, stage: Stage, caplog: pytest.LogCaptureFixture, close: str, flushed: bool
+    ) -> None:
+        @stage.app.post("/")
+        def view() -> str:
+            stage.add("lost")
+            if flushed:
+                stage.uow.session.flush()
+            getattr(stage.uow.session, close)()
+            stage.add("kept")
+            return "ok"
+
+        assert stage.client.post("/").status_code == 200
+        assert stage.names() == ["kept"]
+        (message,) = caplog.messages
+        assert message.startswith("Code has closed its session, at ")
+        assert "test_hard_cases.py" in message
+        assert ("statements that were sent" if flushed else "1 new Item") in message
+        assert "Write session.commit() before" in message
+
+    def test_is_told_nothing_where_nothing_is_lost(self, stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+        @stage.app.post("/")
+        def view() -> str:
+            stage.add("kept")
+            stage.uow.session.commit()
+            stage.names()
+            stage.uow.session.close()
+            return "ok"
+
+        @stage.app.post("/fails")
+        def fails() -> str:
+            stage.add("lost")
+            raise LookupError
+
+        assert stage.client.post("/").status_code == 200
+        stage.app.config["PROPAGATE_EXCEPTIONS"] = False
+        stage.app.logger.disabled = True
+        assert stage.client.post("/fails").status_code == 500
+        assert stage.names() == ["kept"]
+        assert caplog.messages == []
+
+
 class TestAnotherExtensionThatWrapsTheSameMethods:
     @pytest.mark.parametrize("method", ["handle_user_exception", "dispatch_request", "full_dispatch_request"])
     def test_gets_a_clean_session_for_what_it_makes_of_a_failure(self, stage: Stage, method: str) -> None:
