@@ -14,10 +14,11 @@ from sqlalchemy import make_url
 
 REFUSAL = "this process was forked while a connection to"
 
-pytestmark = pytest.mark.parametrize("ending", ["exit", "_exit"])
+# What the interpreter finalises at its end can do harm; where it is skipped, there is less that could.
+every_ending = pytest.mark.parametrize("ending", ["exit", "_exit"])
 
 
-def run(scenario: str, url: str, ending: str, *, without: str = "") -> dict[str, Any]:
+def run(scenario: str, url: str, ending: str = "exit", *, without: str = "") -> dict[str, Any]:
     """What parent and child saw, *without* a variable of the environment."""
     program = subprocess.run(
         [sys.executable, "-W", "error", "-m", "tests.database.fork_scenarios", scenario, url, ending],
@@ -39,6 +40,7 @@ def is_sqlite(url: str) -> bool:
     return make_url(url).get_backend_name() == "sqlite"
 
 
+@every_ending
 def test_children_of_a_preloading_server_never_share_its_idle_connections(database_url: str, ending: str) -> None:
     seen = run("idle_pool", database_url, ending)
 
@@ -49,6 +51,7 @@ def test_children_of_a_preloading_server_never_share_its_idle_connections(databa
         assert len(set(backends)) == 4, "a child speaks to a server process of somebody else"
 
 
+@every_ending
 def test_a_fork_inside_a_transaction_leaves_the_transaction_to_the_parent(database_url: str, ending: str) -> None:
     seen = run("in_transaction", database_url, ending)
 
@@ -65,28 +68,26 @@ def test_a_fork_inside_a_transaction_leaves_the_transaction_to_the_parent(databa
         assert child["backend"] != seen["before"]
 
 
-def test_what_a_child_commits_stays_when_its_parent_closes_its_connections(database_url: str, ending: str) -> None:
-    seen = run("after_reading", database_url, ending)
+def test_what_a_child_commits_stays_when_its_parent_closes_its_connections(database_url: str) -> None:
+    seen = run("after_reading", database_url)
 
     assert seen["child"]["names"] == ["before", "child, first", "child, second"]
     assert seen["committed"] == seen["child"]["names"]
 
 
-def test_a_fork_does_not_mind_a_database_that_is_gone(sqlite_url: str, ending: str) -> None:
-    assert run("file_is_gone", sqlite_url, ending) == {"invalidated": True}
+def test_a_fork_does_not_mind_a_database_that_is_gone(sqlite_url: str) -> None:
+    assert run("file_is_gone", sqlite_url) == {"invalidated": True}
 
 
-def test_a_child_cannot_take_rows_from_a_result_that_its_parent_is_reading(database_url: str, ending: str) -> None:
-    seen = run("while_streaming", database_url, ending)
+def test_a_child_cannot_take_rows_from_a_result_that_its_parent_is_reading(database_url: str) -> None:
+    seen = run("while_streaming", database_url)
 
     assert seen["rows"] == 2000
 
 
-def test_forking_while_threads_serve_requests_corrupts_neither(database_url: str, ending: str) -> None:
+def test_forking_while_threads_serve_requests_corrupts_neither(database_url: str) -> None:
     # coverage keeps its data in SQLite, which may hang where a process forked while its threads were inside SQLite.
-    seen = run(
-        "busy_threads", database_url, ending, without="COVERAGE_PROCESS_CONFIG" if is_sqlite(database_url) else ""
-    )
+    seen = run("busy_threads", database_url, without="COVERAGE_PROCESS_CONFIG" if is_sqlite(database_url) else "")
 
     children = Counter("added" if child.get("added") else child["error"][: len(REFUSAL)] for child in seen["children"])
     if is_sqlite(database_url):
@@ -99,16 +100,16 @@ def test_forking_while_threads_serve_requests_corrupts_neither(database_url: str
     assert all(count == 1 for name, count in rows.items() if name != "child")
 
 
-def test_a_fork_waits_for_threads_that_connect(sqlite_url: str, ending: str) -> None:
+def test_a_fork_waits_for_threads_that_connect(sqlite_url: str) -> None:
     # The locks that the thread holds meanwhile, of libc and of OpenSSL, would be held in the child for ever.
-    seen = run("while_connecting", sqlite_url, ending)
+    seen = run("while_connecting", sqlite_url)
 
     assert seen["order"] == ["answered", "forked"]
     assert seen["child"]["order"] == ["answered"]
 
 
-def test_a_fork_does_not_wait_for_a_server_that_never_answers(sqlite_url: str, ending: str) -> None:
-    seen = run("while_connecting_in_vain", sqlite_url, ending)
+def test_a_fork_does_not_wait_for_a_server_that_never_answers(sqlite_url: str) -> None:
+    seen = run("while_connecting_in_vain", sqlite_url)
 
     assert seen["order"] == ["forked", "answered"]
     assert seen["child"]["committed"] == [], "a child connects by itself, whatever its parent's threads were doing"

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from flask_unitofwork.models import paginate, paginate_by_key
 from tests.models.library import Base, Reading
+from tests.servers.postgresql import PostgreSQL
 
 ROWS: Final = 6000
 PER_PAGE: Final = 20
@@ -62,11 +63,13 @@ def sqlite(sqlite_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-@pytest.fixture
-def postgresql(postgresql_url: str) -> Iterator[Engine]:
-    engine = filled(postgresql_url)
+@pytest.fixture(scope="module")
+def postgresql(postgresql_server: PostgreSQL) -> Iterator[Engine]:
+    url = postgresql_server.borrow()
+    engine = filled(url.render_as_string(hide_password=False))
     yield engine
     engine.dispose()
+    postgresql_server.give_back(url)
 
 
 def far_bookmark(session: Session, order: list[ColumnElement[Any]], position: int = FAR) -> str:
