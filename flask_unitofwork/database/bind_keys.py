@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from sqlalchemy import Table, event
 from sqlalchemy.orm import Mapper
@@ -11,11 +11,10 @@ from sqlalchemy.sql.selectable import FromClause
 
 from .mappers import all_mappers
 
-__all__ = ["model_bind_key", "table_bind_key"]
+__all__ = ["bind_key_in_statements", "model_bind_key", "table_bind_key"]
 
 _keys: Final[WeakKeyDictionary[Mapper[Any], str | None]] = WeakKeyDictionary()
-# What the models say of their tables, for statements that name the table and not the model.
-_keys_of_models: Final[WeakKeyDictionary[Table, str]] = WeakKeyDictionary()
+_mappers: Final[WeakKeyDictionary[Table, WeakSet[Mapper[Any]]]] = WeakKeyDictionary()
 
 
 def model_bind_key(mapper: Mapper[Any]) -> str | None:
@@ -31,22 +30,30 @@ def model_bind_key(mapper: Mapper[Any]) -> str | None:
 
 
 def table_bind_key(table: FromClause) -> str | None:
-    """The bind key in ``table.info["bind_key"]``, else in its MetaData's ``info``, else that of a model that it belongs to."""
+    """The bind key in ``table.info["bind_key"]``, else in its MetaData's ``info``; None where neither has one."""
     if not isinstance(table, Table):
         return None
     key: str | None = table.info.get("bind_key")
-    if key is None:
-        key = table.metadata.info.get("bind_key")
-    return _keys_of_models.get(table) if key is None else key
+    return table.metadata.info.get("bind_key") if key is None else key
 
 
-def _note_table(mapper: Mapper[Any], model: type[Any]) -> None:
-    key: str | None = getattr(model, "__bind_key__", None)
-    # A class that is mapped to a join says nothing of the tables in it.
-    if key is not None and isinstance(mapper.local_table, Table):
-        _keys_of_models[mapper.local_table] = key
+def bind_key_in_statements(table: Table) -> str | None:
+    """The bind key of *table* where a statement names it and no model: its own, else that of the models it belongs to.
+
+    None where these do not agree: one of several models may be a view of what lives elsewhere.
+    """
+    key = table_bind_key(table)
+    if key is not None:
+        return key
+    said: set[str | None] = {getattr(mapper.class_, "__bind_key__", None) for mapper in _mappers.get(table, ())}
+    return said.pop() if len(said) == 1 else None
 
 
-event.listen(Mapper, "after_mapper_constructed", _note_table)
+def _note_mapper(mapper: Mapper[Any], _model: type[Any]) -> None:
+    if isinstance(mapper.local_table, Table):
+        _mappers.setdefault(mapper.local_table, WeakSet()).add(mapper)
+
+
+event.listen(Mapper, "after_mapper_constructed", _note_mapper)
 for _mapper in all_mappers():  # those that were there before this module
-    _note_table(_mapper, _mapper.class_)
+    _note_mapper(_mapper, _mapper.class_)

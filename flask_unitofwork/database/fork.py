@@ -183,9 +183,7 @@ def _before() -> None:
 
 
 def _after_in_parent() -> None:
-    _at_fork.clear()
-    _lock.release()
-    _connecting.open()
+    _let_go(_connecting.open)
 
 
 def _after_in_child() -> None:
@@ -202,9 +200,15 @@ def _after_in_child() -> None:
         for inheritance, inherited in kinds.items():
             inheritance.in_child(inherited)
     finally:
-        _at_fork.clear()
+        _let_go(_connecting.open_in_child)
+
+
+def _let_go(open_gate: Callable[[], None]) -> None:
+    _at_fork.clear()
+    # Python forks also where a signal's handler has raised in `_before`, and then not all of this is held.
+    with suppress(RuntimeError):
         _lock.release()
-        _connecting.open_in_child()
+    open_gate()
 
 
 def _disown(record: ConnectionPoolEntry) -> None:

@@ -11,6 +11,7 @@ from ..config import DEFAULT_BIND
 from ..database.commit_records import create_commit_records, drop_commit_records
 from ..database.schema import create_all, drop_all
 from ..exceptions import CacheError, ConfigurationError
+from ..models import mapped_classes
 from ..web import AppState, Units
 
 __all__ = ["DatabaseMethods"]
@@ -62,7 +63,7 @@ class DatabaseMethods:
         Raises:
             UnknownBindError: a bind key names no database; nothing has been created then.
         """
-        create_all(self.metadata, self._app_state.engines)
+        create_all(self.metadata, self._app_state.engines, models=mapped_classes(self.metadata))
         if self._app_state.settings.two_phase:
             create_commit_records(self._app_state.engines.values())
         self._invalidate_everything()
@@ -73,7 +74,7 @@ class DatabaseMethods:
         Raises:
             UnknownBindError: a bind key names no database; nothing has been dropped then.
         """
-        drop_all(self.metadata, self._app_state.engines)
+        drop_all(self.metadata, self._app_state.engines, models=mapped_classes(self.metadata))
         if self._app_state.settings.two_phase:
             drop_commit_records(self._app_state.engines.values())
         self._invalidate_everything()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from sqlalchemy import ClauseElement, Table
+from sqlalchemy import ClauseElement, Table, UpdateBase
 from sqlalchemy.orm import Mapper
 from sqlalchemy.sql import visitors
 
-from ..database.bind_keys import model_bind_key, table_bind_key
+from ..database.bind_keys import bind_key_in_statements, model_bind_key
 
 __all__ = ["BindChooser", "by_bind_key"]
 
@@ -31,11 +31,16 @@ class BindChooser(Protocol):
 
 
 def by_bind_key(mapper: Mapper[Any] | None, clause: ClauseElement | None, /, *, writes: bool) -> str | None:
-    """The bind key of *mapper*, or of the first table in *clause* that has one. A `BindChooser`, and the last to be asked."""
+    """The bind key of *mapper*; else of what *clause* writes to, or of the first table in it that has one.
+
+    A `BindChooser`, and the last to be asked.
+    """
     del writes
     if mapper is not None:
         return model_bind_key(mapper)
     if clause is None:
         return None
-    keys = (table_bind_key(part) for part in visitors.iterate(clause) if isinstance(part, Table))
+    # What is written decides: a subquery on a table that lives elsewhere fails, and must not be where the rows go.
+    tables = clause.table if isinstance(clause, UpdateBase) else clause
+    keys = (bind_key_in_statements(part) for part in visitors.iterate(tables) if isinstance(part, Table))
     return next((key for key in keys if key is not None), None)

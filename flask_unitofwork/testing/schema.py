@@ -16,6 +16,7 @@ from ..database.commit_records import create_commit_records
 from ..database.memory import is_in_memory, is_shared_cache
 from ..database.schema import create_all
 from ..exceptions import ConfigurationError
+from ..models import mapped_classes
 from .apps import state_of_app, unit_of_work
 
 __all__ = ["SCHEMAS", "Schemas", "make_tables"]
@@ -104,7 +105,7 @@ def make_tables(app: Flask) -> None:
         metadata = uow.metadata
     except ConfigurationError:
         return
-    create_all(metadata, state.engines)
+    create_all(metadata, state.engines, models=mapped_classes(metadata))
 
 
 def _urls(app: Flask) -> list[URL]:

@@ -19,6 +19,7 @@ from sqlalchemy.schema import sort_tables
 
 from ..database.commit_records import COMMIT_RECORDS
 from ..database.schema import tables_by_bind
+from ..models import mapped_classes
 from ..transaction import Recovery
 from .apps import state_of_app, unit_of_work
 
@@ -49,7 +50,8 @@ def tables_to_empty(app: Flask) -> dict[str, list[Table]]:
     Raises:
         ConfigurationError: the UnitOfWork has no metadata, so the tables are not known.
     """
-    tables = {name: list(own) for name, own in tables_by_bind(unit_of_work(app).metadata).items()}
+    metadata = unit_of_work(app).metadata
+    tables = {name: list(own) for name, own in tables_by_bind(metadata, mapped_classes(metadata)).items()}
     settings = state_of_app(app).settings
     for name in settings.databases if settings.two_phase else ():
         tables.setdefault(name, []).append(COMMIT_RECORDS)

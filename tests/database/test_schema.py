@@ -10,7 +10,7 @@ from sqlalchemy import Column, Engine, Integer, MetaData, Table, inspect, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column
 
 from flask_unitofwork.database import Engines
-from flask_unitofwork.database.bind_keys import model_bind_key, table_bind_key
+from flask_unitofwork.database.bind_keys import bind_key_in_statements, model_bind_key, table_bind_key
 from flask_unitofwork.database.schema import create_all, drop_all
 from flask_unitofwork.exceptions import UnknownBindError
 from tests.database.conftest import MakeEngines
@@ -37,6 +37,10 @@ class Visit(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
 
 
+class Others(DeclarativeBase):
+    """Models that one test needs."""
+
+
 @pytest.fixture
 def engines(make_engines: MakeEngines) -> Engines:
     return make_engines({"default": "sqlite://", "audit": "sqlite://"})
@@ -47,12 +51,12 @@ def tables(engine: Engine) -> list[str]:
 
 
 def test_tables_are_made_and_dropped_where_they_belong(engines: Engines) -> None:
-    create_all(Base.metadata, engines)
+    create_all(Base.metadata, engines, models=[Product, Entry, Visit])
     assert tables(engines["default"]) == ["product"]
     assert tables(engines["audit"]) == ["entry", "visit"]
 
-    create_all(Base.metadata, engines)
-    drop_all(Base.metadata, engines)
+    create_all(Base.metadata, engines, models=[Product, Entry, Visit])
+    drop_all(Base.metadata, engines, models=[Product, Entry, Visit])
     assert tables(engines["default"]) == tables(engines["audit"]) == []
 
 
@@ -82,22 +86,46 @@ def test_a_model_says_where_it_lives_or_its_table_does() -> None:
     assert model_bind_key(inspect(Product)) is None
 
 
-def test_a_model_says_it_of_its_table() -> None:
-    assert table_bind_key(Base.metadata.tables["entry"]) == "audit"
-    assert table_bind_key(Base.metadata.tables["product"]) is None
+def test_a_model_says_it_of_its_table_for_statements_that_name_the_table() -> None:
+    assert bind_key_in_statements(Base.metadata.tables["entry"]) == "audit"
+    assert bind_key_in_statements(Base.metadata.tables["visit"]) == "audit"
+    assert bind_key_in_statements(Base.metadata.tables["product"]) is None
 
 
 def test_a_model_that_reads_several_tables_says_nothing_of_them() -> None:
     both = Base.metadata.tables["product"].join(Base.metadata.tables["entry"], text("true"))
 
-    class Report(Base):
+    class Report(Others):
         __table__ = both
         __bind_key__ = "reports"
         id = column_property(Product.id, Entry.id)
 
     assert model_bind_key(inspect(Report)) == "reports"
-    assert table_bind_key(Base.metadata.tables["product"]) is None
-    assert table_bind_key(Base.metadata.tables["entry"]) == "audit"
+    assert bind_key_in_statements(Base.metadata.tables["product"]) is None
+    assert bind_key_in_statements(Base.metadata.tables["entry"]) == "audit"
+
+
+def test_models_that_do_not_agree_say_nothing_of_their_table() -> None:
+    class Account(Others):
+        __tablename__ = "account"
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+    class ReportedAccount(Others):
+        __table__ = Others.metadata.tables["account"]
+        __bind_key__ = "reports"
+
+    assert bind_key_in_statements(Others.metadata.tables["account"]) is None
+    assert model_bind_key(inspect(Account)) is None
+    assert model_bind_key(inspect(ReportedAccount)) == "reports"
+
+
+def test_a_model_may_be_given_its_database_after_it_was_mapped() -> None:
+    class Late(Others):
+        __tablename__ = "late"
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+    Late.__bind_key__ = "audit"
+    assert bind_key_in_statements(Others.metadata.tables["late"]) == "audit"
 
 
 BEFORE_THE_EXTENSION = """
@@ -111,9 +139,9 @@ class Entry(Base):
     __bind_key__ = "audit"
     id: Mapped[int] = mapped_column(primary_key=True)
 
-from flask_unitofwork.database.bind_keys import table_bind_key
+from flask_unitofwork.database.bind_keys import bind_key_in_statements
 
-assert table_bind_key(Entry.__table__) == "audit"
+assert bind_key_in_statements(Entry.__table__) == "audit"
 """
 
 

@@ -202,6 +202,15 @@ class TestBindKeys:
             assert rows(uow, outside, "statistics", "visit") == 2
             assert rows(uow, outside, "default", "visit") == 0
 
+    def test_of_what_is_written_decide_and_not_those_of_what_is_read(self, make_shop: MakeShop) -> None:
+        shop, uow = make_shop()
+        visits, products = Base.metadata.tables["visit"], Base.metadata.tables["product"]
+        with shop.app_context():
+            copy = insert(products).from_select(["name"], select(visits.c.path))
+            assert uow.session.get_bind(clause=copy) is uow.engine
+            back = insert(visits).from_select(["path"], select(products.c.name))
+            assert uow.session.get_bind(clause=back) is uow.get_engine("statistics")
+
     def test_are_inherited_from_a_base_that_is_not_mapped_and_from_a_model(
         self, make_each_shop: MakeShop, outside: Outside
     ) -> None:
