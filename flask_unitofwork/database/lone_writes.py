@@ -23,14 +23,18 @@ from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from .autocommit import can_send_alone, is_in_transaction, send_alone
-from .commits import INSTEAD_OF_COMMIT, lost_alone
+from .commits import INSTEAD_OF_COMMIT, lost_alone, note_commit
 from .intent import LONE_WRITE, LoneWrite
 from .listening import has_listeners
 
 __all__ = ["write_alone"]
 
-# Listeners to these may do something in the database.
-_EVENTS: Final = ("before_execute", "after_execute", "before_cursor_execute", "after_cursor_execute")
+# Listeners to these may do something in the database, or prevent that.
+_EVENTS: Final = ("before_execute", "after_execute", "before_cursor_execute", "after_cursor_execute", "commit")
+_DIALECT_EVENTS: Final = ("do_execute",)
+
+# Options by which a user says what transactions on an engine are like.
+_OF_TRANSACTIONS: Final = frozenset({"isolation_level", "postgresql_readonly", "postgresql_deferrable"})
 
 if sys.platform == "win32":
 
@@ -63,18 +67,30 @@ def write_alone(engine: Engine, name: str) -> None:
             announced: LoneWrite | None = connection.info.get(LONE_WRITE)
         except NotImplementedError:  # no connection of a pool: SQLAlchemy's first look at the database
             return None
-        if announced is None or not _is_announced(announced, context):
-            return None
-        if INSTEAD_OF_COMMIT in connection.info:  # a test wants it to fail
-            return None
-        if _may_be_listened_to(connection) and has_listeners(connection, _EVENTS):
-            return None
-        if is_in_transaction(connection) or _has_something_to_say(cursor.connection):
+        if (
+            announced is None
+            or not _is_announced(announced, statement, context)
+            or not _may_go_alone(connection, cursor.connection)
+        ):
             return None
         send_alone(connection)
         with lost_alone(connection, name):
             cursor.execute(statement, parameters)
+        if announced.kind != "insert" and cursor.rowcount == 0:
+            note_commit(connection, committed=False)  # there was no such row, and SQLAlchemy may say so
         return True
+
+
+def _may_go_alone(connection: Connection, driver_connection: Any) -> bool:
+    """Whether nobody would notice but by the time it takes."""
+    return not (
+        INSTEAD_OF_COMMIT in connection.info  # a test wants it to fail
+        or has_listeners(connection.dialect, _DIALECT_EVENTS)
+        or (_may_be_listened_to(connection) and has_listeners(connection, _EVENTS))
+        or _OF_TRANSACTIONS & connection.get_execution_options().keys()
+        or is_in_transaction(connection)
+        or _has_something_to_say(driver_connection)
+    )
 
 
 def _may_be_listened_to(connection: Connection) -> bool:
@@ -85,9 +101,10 @@ def _may_be_listened_to(connection: Connection) -> bool:
     return any(getattr(one, "_has_events", True) for one in (connection, connection.engine))
 
 
-def _is_announced(announced: LoneWrite, context: ExecutionContext) -> bool:
+def _is_announced(announced: LoneWrite, statement: str, context: ExecutionContext) -> bool:
     compiled = context.compiled
-    if not isinstance(compiled, SQLCompiler):
+    # What asks for a default comes with the context of the statement that it is for.
+    if not isinstance(compiled, SQLCompiler) or statement != getattr(context, "statement", None):
         return False
     kind = "insert" if compiled.isinsert else "update" if compiled.isupdate else "delete" if compiled.isdelete else ""
     return kind == announced.kind and getattr(compiled.statement, "table", None) is announced.table

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, orm
+from sqlalchemy import Connection, FromClause, orm
 from sqlalchemy.orm import InstanceState, Mapper
 from sqlalchemy.orm.attributes import instance_state
 from sqlalchemy.orm.interfaces import MANYTOONE
@@ -21,13 +21,16 @@ from ..database.listening import has_listeners
 
 __all__ = ["lone_write"]
 
-# Whatever is told of a flush and its transaction, before and after the statements; and what is told of each kind of them.
+# Whatever is told of a commit, its flush and their transactions, before and after the statements; and what is told of
+# each kind of them.
 _FLUSH_EVENTS: Final = (
+    "before_commit",
     "before_flush",
     "after_transaction_create",
     "after_begin",
     "after_flush",
     "after_flush_postexec",
+    "after_transaction_end",
 )
 _SESSION_EVENTS: Final[Mapping[WriteKind, Sequence[str]]] = {
     "insert": (*_FLUSH_EVENTS, "pending_to_persistent"),
@@ -39,7 +42,7 @@ _MAPPER_EVENTS: Final[Mapping[WriteKind, Sequence[str]]] = {
     "update": ("before_update", "after_update"),
     "delete": ("before_delete", "after_delete"),
 }
-_INSTANCE_EVENTS: Final = ("refresh_flush",)
+_INSTANCE_EVENTS: Final = ("expire", "refresh", "refresh_flush")
 
 
 def lone_write(session: orm.Session) -> LoneWrite | None:
@@ -54,6 +57,9 @@ def lone_write(session: orm.Session) -> LoneWrite | None:
     state: InstanceState[Any] = instance_state(changes[0])
     mapper = state.mapper
     if len(mapper.tables) != 1 or not _is_of_one_row(state, deleted=kind == "delete"):
+        return None
+    # A row that is not in the expected version is found out by the number of rows, when they have been written.
+    if (kind != "insert" and mapper.version_id_col is not None) or _asks_for_values(mapper.local_table, kind):
         return None
     if (
         has_listeners(session, _SESSION_EVENTS[kind])
@@ -79,6 +85,8 @@ def _is_of_one_row(state: InstanceState[Any], *, deleted: bool) -> bool:
         if relationship.viewonly:
             continue
         if relationship.direction is MANYTOONE and not relationship.post_update:
+            if relationship.cascade.delete_orphan and (deleted or state.attrs[relationship.key].history.has_changes()):
+                return False  # what it referred to may go with it
             if relationship.mapper.common_parent(mapper) and relationship.key in state.dict:
                 return False  # it may be its own parent
         elif deleted or state.attrs[relationship.key].history.has_changes():
@@ -87,3 +95,13 @@ def _is_of_one_row(state: InstanceState[Any], *, deleted: bool) -> bool:
         keys = (mapper.get_property_by_column(column).key for column in mapper.primary_key)
         return not any(state.attrs[key].history.has_changes() for key in keys)
     return True
+
+
+def _asks_for_values(table: FromClause, kind: WriteKind) -> bool:
+    """Whether a column gets its value from a function that is given the connection, and so may use it."""
+    for column in table.columns:
+        default: Any = column.default if kind == "insert" else column.onupdate if kind == "update" else None
+        # SQLAlchemy wraps those that take no argument.
+        if default is not None and default.is_callable and not hasattr(default.arg, "__wrapped__"):
+            return True
+    return False

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, Connection, Engine, ForeignKey, String, Table, event, insert, inspect, select
+from sqlalchemy import Column, Connection, Engine, ForeignKey, String, Table, event, insert, inspect, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Mapped, Mapper, Session, declared_attr, mapped_column, relationship
+from sqlalchemy.orm.exc import StaleDataError
 
 from flask_unitofwork import State, UnknownCommitError
 from tests.servers.counting import CountingWire
@@ -62,6 +63,40 @@ class Note(Base):
     name: Mapped[str] = mapped_column(String(50))
 
 
+class Sticker(Base):
+    """Goes with the only box that has it."""
+
+    __tablename__ = "lone_sticker"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    word: Mapped[str] = mapped_column(String(50))
+
+
+class Jar(Base):
+    __tablename__ = "lone_jar"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(50), unique=True)
+    version: Mapped[int] = mapped_column()
+    label_id: Mapped[int | None] = mapped_column(ForeignKey("lone_sticker.id"))
+    label: Mapped[Sticker | None] = relationship(cascade="all, delete-orphan", single_parent=True)
+
+    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012  # the way that SQLAlchemy documents
+
+
+def _note_of(context: Any) -> str:
+    context.connection.execute(insert(Base.metadata.tables["lone_memo"]).values(name="by a default", note="x"))
+    return "x"
+
+
+class Memo(Base):
+    __tablename__ = "lone_memo"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(50), unique=True)
+    note: Mapped[str] = mapped_column(String(50), default=_note_of)
+
+
 Table(
     "lone_shelf_tag",
     Base.metadata,
@@ -76,7 +111,13 @@ def stage(wire: CountingWire, make_stage: MakeStage) -> Stage:
     stage = make_stage(wire.url.render_as_string(hide_password=False))
     with stage.uow.scope(stage.app) as session:
         session.add_all(
-            [Shelf(name="top", boxes=[Box(name="small")]), Tag(word="new"), Item(name="tea"), Note(name="old")]
+            [
+                Shelf(name="top", boxes=[Box(name="small")]),
+                Tag(word="new"),
+                Item(name="tea"),
+                Note(name="old"),
+                Jar(name="full", label=Sticker(word="honey")),
+            ]
         )
     return stage
 
@@ -168,6 +209,7 @@ SEVERAL: dict[str, Change] = {
         Shelf(name="new", boxes=[session.get_one(Box, 1)])
     ),
     "an object that others refer to": lambda session: session.delete(session.get_one(Shelf, 1)),
+    "an object whose default is written": lambda session: session.add(Memo(name="new")),
     "an object and a statement": lambda session: (
         session.add(Shelf(name="new")),
         session.execute(insert(Item).values(name="milk")),
@@ -244,7 +286,15 @@ def test_what_a_listener_to_a_mapper_writes_belongs_to_it(stage: Stage, name: st
 
 
 @pytest.mark.parametrize(
-    "name", ["before_commit", "before_flush", "after_flush", "after_flush_postexec", "pending_to_persistent"]
+    "name",
+    [
+        "before_commit",
+        "before_flush",
+        "after_flush",
+        "after_flush_postexec",
+        "pending_to_persistent",
+        "after_transaction_end",
+    ],
 )
 def test_what_a_listener_to_the_session_writes_belongs_to_it(stage: Stage, name: str) -> None:
     def make(session: Session) -> None:
@@ -267,6 +317,91 @@ def test_what_a_listener_to_the_engine_writes_belongs_to_it(stage: Stage, to: st
         assert_all_or_nothing(stage, lambda session: session.add(Shelf(name="new")))
     finally:
         event.remove(*listening)
+
+
+def test_what_a_listener_to_the_engine_writes_before_the_commit_belongs_to_it(stage: Stage) -> None:
+    with stage.uow.scope(stage.app) as session:
+        session.add(Item(name="by a listener"))
+    event.listen(stage.engine, "commit", Listening.write)
+    assert post(stage, ALONE["a new object"]) == 500
+    event.remove(stage.engine, "commit", Listening.write)
+    assert named(stage, Shelf) == ["top"]
+
+
+def test_what_a_listener_flushes_to_write_more_belongs_to_it(stage: Stage) -> None:
+    """As who keeps an audit does: it needs the id of what is new."""
+
+    def listener(session: Session) -> None:
+        session.flush()
+        Listening.write(session.connection())
+
+    def make(session: Session) -> None:
+        event.listen(session, "before_commit", listener)
+        session.add(Shelf(name="new"))
+
+    assert_all_or_nothing(stage, make)
+
+
+def test_a_listener_may_keep_it_from_being_sent(stage: Stage) -> None:
+    def listener(_cursor: object, statement: str, _parameters: object, _context: object) -> None:
+        if statement.startswith("INSERT"):
+            raise LookupError("writes are blocked")
+
+    event.listen(stage.engine, "do_execute", listener)
+    assert post(stage, ALONE["a new object"]) == 500
+    assert named(stage, Shelf) == ["top"]
+
+
+def test_an_engine_whose_transactions_are_of_a_kind_begins_one(stage: Stage, wire: CountingWire) -> None:
+    stage.engine.update_execution_options(isolation_level="SERIALIZABLE")
+    assert change(stage, wire, ALONE["a new object"]) > 1
+
+
+def test_a_part_that_goes_with_it_belongs_to_it(stage: Stage) -> None:
+    def refuse(*_: object) -> None:
+        raise LookupError
+
+    def view() -> str:
+        stage.uow.session.get_one(Jar, 1).label = None
+        return "done"
+
+    stage.app.add_url_rule("/", view_func=view)
+    event.listen(Sticker, "before_delete", refuse)
+    try:
+        assert stage.client.get("/").status_code == 500
+    finally:
+        event.remove(Sticker, "before_delete", refuse)
+    with stage.uow.scope(stage.app) as session:
+        assert session.get_one(Jar, 1).label is not None
+
+
+@pytest.mark.parametrize(
+    ("model", "meanwhile"),
+    [(Jar, "UPDATE lone_jar SET version = version + 1"), (Note, "DELETE FROM lone_note")],
+    ids=["in another version", "gone"],
+)
+def test_a_row_that_somebody_else_has_changed_is_rolled_back_and_called_so(
+    stage: Stage, model: type[Jar | Note], meanwhile: str
+) -> None:
+    seen: list[object] = []
+
+    def view() -> str:
+        one: Any = stage.uow.session.get_one(model, 1)
+        with stage.outside(stage.engine) as connection:
+            connection.execute(text(meanwhile))
+            connection.commit()
+        one.name = "changed"
+        return "done"
+
+    def stale(_: StaleDataError) -> tuple[str, int]:
+        seen.append(stage.uow.current.state)
+        return "stale", 409
+
+    stage.app.add_url_rule("/", view_func=view)
+    stage.app.register_error_handler(StaleDataError, stale)
+    assert stage.client.get("/").status_code == 409
+    assert seen == [State.ROLLED_BACK]
+    assert "changed" not in named(stage, model)
 
 
 def test_what_a_listener_to_the_connection_writes_belongs_to_it(stage: Stage) -> None:
