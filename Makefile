@@ -14,6 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run test coverage check docs bench clean
+.PHONY: check-style check-mypy check-basedpyright check-layers check-docs
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,12 +66,23 @@ coverage: $(VENV)/.dev ## run it, and hold the package to its coverage
 	@$(PY) -m coverage combine --quiet
 	$(PY) -m coverage report
 
-check: $(VENV)/.dev ## format, lint, types, layers, docs: everything but the tests
+# Parts, so that `make -j` does several at a time.
+check: check-style check-mypy check-basedpyright check-layers check-docs ## format, lint, types, layers, docs: everything but the tests
+
+check-style: $(VENV)/.dev
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
+
+check-mypy: $(VENV)/.dev
 	$(PY) -m mypy
+
+check-basedpyright: $(VENV)/.dev
 	$(PY) -m basedpyright --pythonpath $(PY)
+
+check-layers: $(VENV)/.dev
 	$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+
+check-docs: $(VENV)/.dev
 	$(PY) -m sphinx -W --keep-going --quiet -b html docs docs/_build/html
 
 docs: $(VENV)/.dev ## build the documentation into docs/_build/html

@@ -27,7 +27,7 @@ from flask_unitofwork.config import Settings
 from flask_unitofwork.database import Engines
 
 PATIENCE_SECONDS: Final = 60
-CHILDREN: Final = 8
+CHILDREN: Final = 5
 THREADS: Final = 3
 # Enough to leave the child a turn to write, where there is one writer at a time.
 READS_PER_WRITE: Final = 20

@@ -90,7 +90,7 @@ def an_order() -> st.SearchStrategy[list[OrderedBy]]:
 @pytest.mark.usefixtures("engine")
 @given(rows=st.lists(a_row(), max_size=12), order=an_order(), per_page=st.integers(1, 4))
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 def test_all_pages_together_are_all_rows_in_order(
     engine: Engine, rows: list[dict[str, Any]], order: list[OrderedBy], per_page: int

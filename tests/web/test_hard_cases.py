@@ -180,7 +180,9 @@ class TestAViewThatClosesItsSession:
         assert ("statements that were sent" if flushed else "1 new Item") in message
         assert "Write session.commit() before" in message
 
-    def test_is_told_nothing_where_nothing_is_lost(self, stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    def test_is_told_nothing_where_nothing_is_lost(
+        self, stage: Stage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         @stage.app.post("/")
         def view() -> str:
             stage.add("kept")
@@ -196,7 +198,8 @@ class TestAViewThatClosesItsSession:
 
         assert stage.client.post("/").status_code == 200
         stage.app.config["PROPAGATE_EXCEPTIONS"] = False
-        stage.app.logger.disabled = True
+        # Flask's own, which it shares with all apps of this name.
+        monkeypatch.setattr(stage.app.logger, "disabled", True)
         assert stage.client.post("/fails").status_code == 500
         assert stage.names() == ["kept"]
         assert caplog.messages == []
