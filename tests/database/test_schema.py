@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, inspect, select, text
-from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, mapped_column, registry
 
 from flask_unitofwork.database import Engines
 from flask_unitofwork.database.bind_keys import bind_key_in_statements, model_bind_key, table_bind_key
@@ -93,16 +93,20 @@ def test_a_model_says_it_of_its_table_for_statements_that_name_the_table() -> No
 
 
 def test_a_model_that_reads_several_tables_says_nothing_of_them() -> None:
-    both = Base.metadata.tables["product"].join(Base.metadata.tables["entry"], text("true"))
-
-    class Report(Others):
-        __table__ = both
+    class Report:
         __bind_key__ = "reports"
-        id = column_property(Product.id, Entry.id)
 
-    assert model_bind_key(inspect(Report)) == "reports"
-    assert bind_key_in_statements(Base.metadata.tables["product"]) is None
-    assert bind_key_in_statements(Base.metadata.tables["entry"]) == "audit"
+    product, entry = Base.metadata.tables["product"], Base.metadata.tables["entry"]
+    reports = registry()
+    mapper: Mapper[Report] = reports.map_imperatively(
+        Report, product.join(entry, text("true")), properties={"product_id": product.c.id, "entry_id": entry.c.id}
+    )
+    try:
+        assert model_bind_key(mapper) == "reports"
+        assert bind_key_in_statements(product) is None
+        assert bind_key_in_statements(entry) == "audit"
+    finally:
+        reports.dispose()
 
 
 def test_models_that_do_not_agree_say_nothing_of_their_table() -> None:
