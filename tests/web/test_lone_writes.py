@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, Connection, Engine, ForeignKey, String, Table, event, insert, inspect, select, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    ForeignKey,
+    String,
+    Table,
+    event,
+    func,
+    insert,
+    inspect,
+    literal_column,
+    select,
+    text,
+)
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Mapped, Mapper, Session, declared_attr, mapped_column, relationship
 from sqlalchemy.orm.exc import StaleDataError
@@ -64,7 +79,7 @@ class Note(Base):
 
 
 class Sticker(Base):
-    """Goes with the only box that has it."""
+    """Goes with the only bottle that has it."""
 
     __tablename__ = "lone_sticker"
 
@@ -78,10 +93,36 @@ class Jar(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(50), unique=True)
     version: Mapped[int] = mapped_column()
-    label_id: Mapped[int | None] = mapped_column(ForeignKey("lone_sticker.id"))
-    label: Mapped[Sticker | None] = relationship(cascade="all, delete-orphan", single_parent=True)
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012  # the way that SQLAlchemy documents
+
+
+class Bottle(Base):
+    __tablename__ = "lone_bottle"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sticker_id: Mapped[int | None] = mapped_column(ForeignKey("lone_sticker.id"))
+    sticker: Mapped[Sticker | None] = relationship(cascade="all, delete-orphan", single_parent=True)
+
+
+class Ticket(Base):
+    """Its key is asked for before it is inserted."""
+
+    __tablename__ = "lone_ticket"
+    __table_args__ = {"implicit_returning": False}  # noqa: RUF012  # the way that SQLAlchemy documents
+
+    id: Mapped[int] = mapped_column(primary_key=True, default=select(literal_column("7")).scalar_subquery())
+    name: Mapped[str] = mapped_column(String(50))
+
+
+class Stamped(Base):
+    """Expires in a flush that changes it."""
+
+    __tablename__ = "lone_stamped"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(50))
+    changed: Mapped[datetime | None] = mapped_column(onupdate=func.now())
 
 
 def _note_of(context: Any) -> str:
@@ -116,7 +157,9 @@ def stage(wire: CountingWire, make_stage: MakeStage) -> Stage:
                 Tag(word="new"),
                 Item(name="tea"),
                 Note(name="old"),
-                Jar(name="full", label=Sticker(word="honey")),
+                Jar(name="full"),
+                Bottle(sticker=Sticker(word="honey")),
+                Stamped(name="old"),
             ]
         )
     return stage
@@ -209,6 +252,7 @@ SEVERAL: dict[str, Change] = {
         Shelf(name="new", boxes=[session.get_one(Box, 1)])
     ),
     "an object that others refer to": lambda session: session.delete(session.get_one(Shelf, 1)),
+    "an object whose key is asked for": lambda session: session.add(Ticket(name="new")),
     "an object whose default is written": lambda session: session.add(Memo(name="new")),
     "an object and a statement": lambda session: (
         session.add(Shelf(name="new")),
@@ -362,7 +406,7 @@ def test_a_part_that_goes_with_it_belongs_to_it(stage: Stage) -> None:
         raise LookupError
 
     def view() -> str:
-        stage.uow.session.get_one(Jar, 1).label = None
+        stage.uow.session.get_one(Bottle, 1).sticker = None
         return "done"
 
     stage.app.add_url_rule("/", view_func=view)
@@ -372,7 +416,25 @@ def test_a_part_that_goes_with_it_belongs_to_it(stage: Stage) -> None:
     finally:
         event.remove(Sticker, "before_delete", refuse)
     with stage.uow.scope(stage.app) as session:
-        assert session.get_one(Jar, 1).label is not None
+        assert session.get_one(Bottle, 1).sticker is not None
+
+
+def test_a_listener_to_the_object_may_refuse_it(stage: Stage) -> None:
+    def refuse(_one: object, names: object) -> None:
+        if names:
+            raise LookupError
+
+    def view() -> str:
+        stage.uow.session.get_one(Stamped, 1).name = "changed"
+        return "done"
+
+    stage.app.add_url_rule("/", view_func=view)
+    event.listen(Stamped, "expire", refuse)
+    try:
+        assert stage.client.get("/").status_code == 500
+    finally:
+        event.remove(Stamped, "expire", refuse)
+    assert named(stage, Stamped) == ["old"]
 
 
 @pytest.mark.parametrize(
