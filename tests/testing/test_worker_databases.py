@@ -124,11 +124,18 @@ def uow_seed():
     return fill
 """
     )
+    # Whoever leaves last drops what is copied: nobody leaves here before all have come.
     tests = """
+import os, pathlib, time
+
 @pytest.mark.parametrize("number", range(12))
-def test_it_is_seeded(client, number):
+def test_it_is_seeded(client, number, worker_id):
     assert client.get("/items").json == ["bread"]
     client.post("/items/tea")
+    pathlib.Path("seen", worker_id).touch()
+    until = time.monotonic() + 60
+    while len(os.listdir("seen")) < 3 and time.monotonic() < until:
+        time.sleep(0.01)
 """
     postgresql_project(tests, "-n", "3", conftest=made).assert_outcomes(passed=12)
     assert len(Path("made").read_text().split()) == 1
