@@ -129,7 +129,8 @@ def test_mariadb_and_mysql_name_and_count_the_statement_timeout_differently(
 
 
 def test_the_urls_character_set_wins(mariadb_url: str, make_engines: MakeEngines) -> None:
-    engine = make_engines(f"{mariadb_url}?charset=latin1")["default"]
+    url = make_url(mariadb_url).update_query_dict({"charset": "latin1"})
+    engine = make_engines(url.render_as_string(hide_password=False))["default"]
 
     assert variable(engine, "character_set_client") == "latin1"
 
