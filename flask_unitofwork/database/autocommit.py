@@ -5,11 +5,8 @@ Note: why switching
     trips: BEGIN, SELECT, ROLLBACK. On a connection in autocommit a SELECT is one, and the connection is anyone's as soon as
     the rows are there. psycopg changes between the two without asking the server. So its connections are as everybody
     expects them, with the driver's own transactions, and are switched to autocommit for the statements of a unit that
-    reads in autocommit (`Intent`): until the first that is not a mere read, which begins a transaction.
-
-Note: what is a mere read
-    A query made of SQLAlchemy's own parts that locks nothing, and calls no function but those that are known to be
-    harmless. What was written by hand begins a transaction, and so does a result that is streamed.
+    reads in autocommit (`Intent`): until the first that is not a mere read (:mod:`flask_unitofwork.database.mere_reads`),
+    which begins a transaction.
 """
 
 from __future__ import annotations
@@ -18,20 +15,19 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, cast
 
-from sqlalchemy import Connection, Engine, TextClause, event
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine.interfaces import Dialect, ExecutionContext
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from .executions import Info, before_each_execution
 from .intent import INTENT, NO_INTENT, Intent
+from .mere_reads import is_mere_read
 from .plan import EnginePlan
-from .statements import Effect, effect_of
 
 __all__ = [
     "can_read_in_autocommit",
     "can_send_alone",
     "has_all_rows",
-    "is_by_hand",
     "is_in_transaction",
     "leave_autocommit",
     "must_begin",
@@ -39,7 +35,6 @@ __all__ = [
     "reads_from_memory",
     "reads_in_autocommit",
     "send_alone",
-    "streams",
     "transaction_check",
 ]
 
@@ -87,7 +82,11 @@ def transaction_check(connection: Connection) -> Callable[[], bool]:
 
 def has_all_rows(connection: Connection) -> bool:
     """Whether what a statement on *connection* has read is in this process by now, and needs the connection no more."""
-    return _is_reading(connection.dialect) and "isolation_level" not in connection.get_execution_options()
+    return (
+        _is_reading(connection.dialect)
+        and "isolation_level" not in connection.get_execution_options()
+        and not (connection.closed or connection.invalidated)
+    )
 
 
 def can_read_in_autocommit(plan: EnginePlan) -> bool:
@@ -179,17 +178,4 @@ def reads_in_autocommit(engine: Engine) -> bool:
 
 def must_begin(statement: str, context: ExecutionContext, intent: Intent) -> bool:
     """Whether *statement* begins a transaction, where none is in progress."""
-    if not intent.reads_in_autocommit:
-        return True
-    return is_by_hand(context) or streams(context) or effect_of(statement, context) is not Effect.READ
-
-
-def is_by_hand(context: ExecutionContext) -> bool:
-    """Whether the statement was written by hand (``text()``), so that it may do anything, functions that write included."""
-    return context.compiled is None or isinstance(context.invoked_statement, TextClause)
-
-
-def streams(context: ExecutionContext) -> bool:
-    """Whether the statement's rows are fetched while others run: a cursor on a server lives in a transaction."""
-    options = context.execution_options
-    return bool(options.get("stream_results") or options.get("yield_per"))
+    return not (intent.reads_in_autocommit and is_mere_read(statement, context))

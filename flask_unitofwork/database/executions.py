@@ -7,13 +7,15 @@ next to nothing; and what a listener of them raises is wrapped as if the driver 
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping
 from typing import Any, Final
 
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.interfaces import ExecutionContext
 
-__all__ = ["OWN_STATEMENT", "Info", "before_each_execution"]
+from .mere_reads import is_mere_read
+
+__all__ = ["OWN_STATEMENT", "Info", "before_each_execution", "instead_of_execution"]
 
 OWN_STATEMENT: Final = "unitofwork_own_statement"
 """The execution option of statements that this package sends for itself: they are nobody's work."""
@@ -22,39 +24,83 @@ OWN_STATEMENT: Final = "unitofwork_own_statement"
 Info = MutableMapping[str, Any]
 
 _Tell = Callable[[Info, Any, str, ExecutionContext], None]
+_Execute = Callable[[Info, Any, str, Any, ExecutionContext], bool]
 
 _TOLD: Final = "_unitofwork_told"
 """The engine's attribute for who is told. Not a table of engines: who is told knows the engine, and would keep it alive."""
 
 
-def before_each_execution(engine: Engine, tell: _Tell) -> None:
+class _Told:
+    """Who is told of the statements on one engine.
+
+    Attributes:
+        of_mere_reads: these only, of mere reads.
+        of_others: these, of all others.
+        execute: who may execute those others instead.
+    """
+
+    def __init__(self) -> None:
+        self.of_mere_reads: list[_Tell] = []
+        self.of_others: list[_Tell] = []
+        self.execute: list[_Execute] = []
+
+
+def before_each_execution(engine: Engine, tell: _Tell, *, of_mere_reads: bool = True) -> None:
     """Call *tell* before each execution on *engine*, after those that were named before it.
 
     Args:
         engine: not told are the statements by which SQLAlchemy gets to know the database at its first connection.
         tell: is given what is noted on the connection, the driver's cursor, the statement and its context.
+        of_mere_reads: whether it is told of mere reads, too (`is_mere_read`), which most statements are.
     """
+    told = _told(engine)
+    told.of_others.append(tell)
+    if of_mere_reads:
+        told.of_mere_reads.append(tell)
+
+
+def instead_of_execution(engine: Engine, execute: _Execute) -> None:
+    """Let *execute* execute a statement on *engine* that is no mere read, when all have been told of it.
+
+    Args:
+        engine: not yet in use.
+        execute: is given what `before_each_execution` tells, and the values after the statement. It returns False where
+            the statement is to be executed as usual. It is not asked where there are several sets of values, or none.
+    """
+    _told(engine).execute.append(execute)
+
+
+def _told(engine: Engine) -> _Told:
     # One listener for all who are to be told: each listener costs every statement about as much as what it does here.
-    known: list[_Tell] | None = getattr(engine, _TOLD, None)
-    if known is None:
-        known = []
-        setattr(engine, _TOLD, known)
-        _listen(engine, known)
-    known.append(tell)
+    told: _Told | None = getattr(engine, _TOLD, None)
+    if told is None:
+        told = _Told()
+        setattr(engine, _TOLD, told)
+        _listen(engine, told)
+    return told
 
 
-def _listen(engine: Engine, told: Sequence[_Tell]) -> None:
-    def before(cursor: Any, statement: str, context: ExecutionContext) -> None:
+def _listen(engine: Engine, told: _Told) -> None:
+    def before(cursor: Any, statement: str, context: ExecutionContext) -> Info | None:
+        """Tell, and return what is noted on the connection if somebody may execute *statement* instead."""
         try:
             info = context.root_connection.info
         except NotImplementedError:  # no connection of a pool: SQLAlchemy's first look at the database
-            return
-        for tell in told:
+            return None
+        if is_mere_read(statement, context):
+            for tell in told.of_mere_reads:
+                tell(info, cursor, statement, context)
+            return None
+        for tell in told.of_others:
             tell(info, cursor, statement, context)
+        return info
 
     @event.listens_for(engine, "do_execute")
-    def do_execute(cursor: Any, statement: str, _parameters: object, context: Any) -> None:
-        before(cursor, statement, context)
+    def do_execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool | None:
+        info = before(cursor, statement, context)
+        if info is None:
+            return None
+        return any(execute(info, cursor, statement, parameters, context) for execute in told.execute)
 
     @event.listens_for(engine, "do_executemany")
     def do_executemany(cursor: Any, statement: str, _parameters: object, context: Any) -> None:

@@ -18,12 +18,13 @@ import select
 import sys
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine
 from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from .autocommit import can_send_alone, is_in_transaction, send_alone
 from .commits import INSTEAD_OF_COMMIT, lost_alone, note_commit
+from .executions import Info, instead_of_execution
 from .intent import LONE_WRITE, LoneWrite
 from .listening import has_listeners
 
@@ -60,25 +61,21 @@ def write_alone(engine: Engine, name: str) -> None:
     if not can_send_alone(engine):
         return
 
-    @event.listens_for(engine, "do_execute")
-    def do_execute(cursor: Any, statement: str, parameters: Any, context: ExecutionContext) -> bool | None:
-        try:
-            connection = context.root_connection
-            announced: LoneWrite | None = connection.info.get(LONE_WRITE)
-        except NotImplementedError:  # no connection of a pool: SQLAlchemy's first look at the database
-            return None
-        if (
-            announced is None
-            or not _is_announced(announced, statement, context)
-            or not _may_go_alone(connection, cursor.connection)
-        ):
-            return None
+    def execute(info: Info, cursor: Any, statement: str, parameters: Any, context: ExecutionContext) -> bool:
+        announced: LoneWrite | None = info.get(LONE_WRITE)
+        if announced is None or not _is_announced(announced, statement, context):
+            return False
+        connection = context.root_connection
+        if not _may_go_alone(connection, cursor.connection):
+            return False
         send_alone(connection)
         with lost_alone(connection, name):
             cursor.execute(statement, parameters)
         if announced.kind != "insert" and cursor.rowcount == 0:
             note_commit(connection, committed=False)  # there was no such row, and SQLAlchemy may say so
         return True
+
+    instead_of_execution(engine, execute)
 
 
 def _may_go_alone(connection: Connection, driver_connection: Any) -> bool:

@@ -29,9 +29,10 @@ from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from ..exceptions import DemarcationError
-from .autocommit import is_by_hand, reads_from_memory, streams
+from .autocommit import reads_from_memory
 from .executions import Info, before_each_execution
 from .intent import AROUND, INTENT, NO_INTENT, Intent
+from .mere_reads import is_by_hand, is_mere_read, streams
 from .sqlite_deadline import DEADLINE, Deadline
 from .sqlite_fork import note_use
 from .statements import Effect, effect_of
@@ -75,6 +76,8 @@ def _begins(connection: sqlite3.Connection, statement: str, context: ExecutionCo
     """How *statement* begins a transaction (``"IMMEDIATE"``, for instance); None if it needs none."""
     if connection.isolation_level is None or getattr(connection, "autocommit", None) is True:
         return None  # the user's choice: the driver is in autocommit
+    if intent.reads_in_autocommit and is_mere_read(statement, context):
+        return None
     effect = effect_of(statement, context)
     if effect is Effect.CALL:
         effect = Effect.LOCK if intent.reads_in_autocommit and not intent.read_only else Effect.READ

@@ -14,9 +14,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 from sqlalchemy.engine.cursor import BufferedRowCursorFetchStrategy
 
-from .autocommit import is_in_transaction, streams
+from .autocommit import is_in_transaction
 from .executions import Info, before_each_execution
 from .intent import INTENT, NO_INTENT, STREAMS, Intent
+from .mere_reads import streams
 from .written import has_done_more_than_read
 
 __all__ = ["has_only_streamed", "watch_streams", "when_streamed"]
@@ -60,7 +61,7 @@ def watch_streams(engine: Engine) -> None:
             known.going_on += 1
             context.cursor_fetch_strategy = _StreamedRows(cursor, context.execution_options, known)
 
-    before_each_execution(engine, notice)
+    before_each_execution(engine, notice, of_mere_reads=False)
 
 
 def when_streamed(connection: Connection, tell: Callable[[], None]) -> None:

@@ -41,7 +41,7 @@ def watch_writes(engine: Engine) -> None:
     What is refused raises `ReadOnlyError` and does not reach the database. A function that writes cannot be seen here:
     the database itself refuses that (`begin_as`).
     """
-    before_each_execution(engine, _count)
+    before_each_execution(engine, _count, of_mere_reads=False)
     event.listen(engine, "handle_error", _discount)
 
 

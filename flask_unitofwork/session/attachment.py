@@ -106,7 +106,7 @@ class Attachment:
         thread: the thread that the session was made in, where it is looked after who uses it (debug and testing).
         bind: the name of the database for what names none; None for the app's default.
         reads: after a SELECT its connection is anyone's, as long as no transaction has begun (read mode).
-        unsafe: since a SELECT began to run, something else than reads has run or been flushed, so that it is not sent again.
+        unsafe: since a SELECT began to run, something else has run or begun to be flushed, so that it is not sent again.
         running: a statement is being executed in read mode.
         resting: the session's connections may be taken by whoever needs one, until it goes on.
         releasing: its connections are being given back, so the end of SQLAlchemy's transaction is none of the unit's.

@@ -45,13 +45,13 @@ def _before_flush(session: orm.Session, _context: object, _objects: object) -> N
     attachment = attachment_of(session)
     if attachment is not None:
         end_rest(session)
-        attachment.flushing = True
+        attachment.unsafe = attachment.flushing = True
 
 
 def _flushed(session: orm.Session, _context: object) -> None:
     attachment = attachment_of(session)
     if attachment is not None:
-        attachment.unsafe, attachment.flushing = True, False
+        attachment.flushing = False
 
 
 def _before_commit(session: orm.Session) -> None:

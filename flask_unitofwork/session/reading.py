@@ -48,11 +48,11 @@ def run(
             give_back(session, attachment)
     elif not _is_outside(session, attachment):
         return execute(*args, **kwargs)
-    attachment.running, attachment.unsafe = True, not (is_read and is_clean(session))
+    attachment.running, attachment.unsafe = True, not is_read
     try:
         result = execute(*args, **kwargs)
     except DBAPIError as error:
-        if attachment.unsafe or not error.connection_invalidated:
+        if attachment.unsafe or not (error.connection_invalidated and is_clean(session)):
             raise
         give_back(session, attachment)
         result = execute(*args, **kwargs)

@@ -175,10 +175,8 @@ class Session(orm.Session):
 
     def in_transaction(self) -> bool:
         """Whether a transaction is in progress, as SQLAlchemy documents; in read mode there is none between two SELECTs."""
-        if not super().in_transaction():
-            return False
         attachment = self._attachment
-        return attachment is None or not attachment.resting or not is_clean(self)
+        return super().in_transaction() if attachment is None or not attachment.resting else not is_clean(self)
 
     def get_transaction(self) -> orm.SessionTransaction | None:
         """The root transaction in progress, as SQLAlchemy documents; in read mode there is none between two SELECTs."""

@@ -74,7 +74,7 @@ class HeldSession:
 
     def intend_as(self, intent: Intent) -> None:
         """From the next transaction on, they are for *intent*."""
-        if intent == self.intent:
+        if intent is self.intent or intent == self.intent:
             return
         self._end_rest()
         self.intent = intent
@@ -94,9 +94,11 @@ class HeldSession:
 
     @property
     def needs_no_connection(self) -> bool:
-        if len(self._in_transaction) == len(self.connections):
-            return not any(tell() for tell in self._in_transaction)
-        return all(has_all_rows(one) and not is_in_transaction(one) for one in self.connections)
+        if len(self._in_transaction) != len(self.connections):
+            if not all(map(has_all_rows, self.connections)):
+                return False
+            self._in_transaction = [transaction_check(one) for one in self.connections]
+        return not any(tell() for tell in self._in_transaction)
 
     def transaction_has_begun(self) -> None:
         for connection in self.connections:
@@ -119,7 +121,6 @@ class HeldSession:
                     return False
                 leases.append(lease)
             self._leases = leases
-            self._in_transaction = [transaction_check(connection) for connection in self.connections]
         self._resting, self.connections = self.connections, {}
         for lease in self._leases:
             lease.rest()
@@ -185,13 +186,15 @@ class HeldSession:
             intent = replace(intent, reads_in_autocommit=False)
         is_first = not self.connections
         self.connections[connection] = begin_as(connection, intent, around)
-        if alone and is_first and intent.may_be_lone and attachment is not None:
-            self._announce_lone_write(attachment, connection)
+        if attachment is None or not (attachment.committing and attachment.flushing):
+            return
+        if alone and is_first and intent.may_be_lone:
+            self._announce_lone_write(connection)
 
-    def _announce_lone_write(self, attachment: Attachment, connection: Connection) -> None:
+    def _announce_lone_write(self, connection: Connection) -> None:
         """Say so on *connection* if the closing flush, which is in progress, consists of one statement."""
         session = self.session
-        if session is None or session.twophase or not (attachment.committing and attachment.flushing):
+        if session is None or session.twophase:
             return
         statement = lone_write(session)
         if statement is not None:
@@ -210,7 +213,12 @@ class HeldSession:
     @property
     def in_transaction(self) -> bool:
         """Whether the session has begun a transaction."""
-        return self.session is not None and self.session.in_transaction()
+        session, attachment = self.session, self._attachment
+        if session is None:
+            return False
+        if attachment is not None and attachment.resting:
+            return not is_clean(session)  # what it would say itself; each request asks several times
+        return session.in_transaction()
 
     def close(self) -> None:
         """Close the session. What is not committed is rolled back."""

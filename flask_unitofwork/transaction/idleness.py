@@ -24,9 +24,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, ExceptionContext, event
 
-from ..database.autocommit import has_all_rows, is_in_transaction, streams
+from ..database.autocommit import has_all_rows, is_in_transaction
 from ..database.executions import Info
 from ..database.intent import IDLE, INTENT, Intent
+from ..database.mere_reads import streams
 from .places import Place, frames_to_user
 
 __all__ = ["HeldConnectionWarning", "IdleWatch"]

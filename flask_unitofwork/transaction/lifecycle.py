@@ -41,6 +41,9 @@ MOVES: Final = MappingProxyType(
     }
 )
 
+# The unit has ended: the next work in its scope is a new one.
+_OVER: Final = frozenset({State.COMMITTED, State.ROLLED_BACK, State.UNKNOWN})
+
 
 class Lifecycle:
     """The state of one unit. Moves that are not in `MOVES` are bugs of this package and raise at once.
@@ -70,13 +73,5 @@ class Lifecycle:
 
     def begin(self) -> None:
         """There is work: a unit that was over is active again; in any other state nothing changes."""
-        if self.over:
-            self.move(State.ACTIVE)
-
-    @property
-    def over(self) -> bool:
-        """Whether the unit has ended: the next work in its scope is a new one."""
-        return self.state in _OVER
-
-
-_OVER: Final = frozenset({State.COMMITTED, State.ROLLED_BACK, State.UNKNOWN})
+        if self.state in _OVER:
+            self.state = State.ACTIVE
