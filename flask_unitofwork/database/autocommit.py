@@ -16,12 +16,11 @@ from functools import partial
 from typing import Any, Final, cast
 
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.engine.interfaces import Dialect, ExecutionContext
+from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from .executions import Info, before_each_execution
-from .intent import INTENT, NO_INTENT, Intent
-from .mere_reads import is_mere_read
+from .executions import Info, before_mere_reads, before_others
+from .intent import INTENT, NO_INTENT
 from .plan import EnginePlan
 
 __all__ = [
@@ -30,7 +29,6 @@ __all__ = [
     "has_all_rows",
     "is_in_transaction",
     "leave_autocommit",
-    "must_begin",
     "read_in_autocommit",
     "reads_from_memory",
     "reads_in_autocommit",
@@ -114,17 +112,20 @@ def read_in_autocommit(engine: Engine) -> None:
         ):
             connection.autocommit = False
 
-    def before(info: Info, cursor: Any, statement: str, context: ExecutionContext) -> None:
-        intent = info.get(INTENT, NO_INTENT)
-        connection = cursor.connection
-        if not (intent.reads_in_autocommit or info.get(_SWITCHED)) or in_transaction(connection):
-            return
-        switch = not must_begin(statement, context, intent)
-        info[_SWITCHED] = switch
-        if connection.autocommit is not switch:
-            connection.autocommit = switch
+    def switch(info: Info, connection: Any, *, to: bool) -> None:
+        if (to or info.get(_SWITCHED)) and not in_transaction(connection):
+            info[_SWITCHED] = to
+            if connection.autocommit is not to:
+                connection.autocommit = to
 
-    before_each_execution(engine, before)
+    def before_read(info: Info, cursor: Any, _statement: str, _context: object) -> None:
+        switch(info, cursor.connection, to=info.get(INTENT, NO_INTENT).reads_in_autocommit)
+
+    def before_other(info: Info, cursor: Any, _statement: str, _context: object) -> None:
+        switch(info, cursor.connection, to=False)
+
+    before_mere_reads(engine, before_read)
+    before_others(engine, before_other)
     _end_nothing(engine.dialect)
 
 
@@ -174,8 +175,3 @@ def reads_from_memory(engine: Engine) -> None:
 def reads_in_autocommit(engine: Engine) -> bool:
     """Whether a unit that reads in autocommit does so on *engine*; otherwise it reads in a transaction there."""
     return _is_reading(engine.dialect) and "isolation_level" not in engine.get_execution_options()
-
-
-def must_begin(statement: str, context: ExecutionContext, intent: Intent) -> bool:
-    """Whether *statement* begins a transaction, where none is in progress."""
-    return not (intent.reads_in_autocommit and is_mere_read(statement, context))

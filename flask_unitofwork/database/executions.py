@@ -15,7 +15,14 @@ from sqlalchemy.engine.interfaces import ExecutionContext
 
 from .mere_reads import is_mere_read
 
-__all__ = ["OWN_STATEMENT", "Info", "before_each_execution", "instead_of_execution"]
+__all__ = [
+    "OWN_STATEMENT",
+    "Info",
+    "before_each_execution",
+    "before_mere_reads",
+    "before_others",
+    "instead_of_execution",
+]
 
 OWN_STATEMENT: Final = "unitofwork_own_statement"
 """The execution option of statements that this package sends for itself: they are nobody's work."""
@@ -34,9 +41,9 @@ class _Told:
     """Who is told of the statements on one engine.
 
     Attributes:
-        of_mere_reads: these only, of mere reads.
-        of_others: these, of all others.
-        execute: who may execute those others instead.
+        of_mere_reads: they are told of mere reads.
+        of_others: they are told of all others.
+        execute: they may execute those others instead.
     """
 
     def __init__(self) -> None:
@@ -45,18 +52,25 @@ class _Told:
         self.execute: list[_Execute] = []
 
 
-def before_each_execution(engine: Engine, tell: _Tell, *, of_mere_reads: bool = True) -> None:
+def before_each_execution(engine: Engine, tell: _Tell) -> None:
     """Call *tell* before each execution on *engine*, after those that were named before it.
 
     Args:
         engine: not told are the statements by which SQLAlchemy gets to know the database at its first connection.
         tell: is given what is noted on the connection, the driver's cursor, the statement and its context.
-        of_mere_reads: whether it is told of mere reads, too (`is_mere_read`), which most statements are.
     """
-    told = _told(engine)
-    told.of_others.append(tell)
-    if of_mere_reads:
-        told.of_mere_reads.append(tell)
+    before_mere_reads(engine, tell)
+    before_others(engine, tell)
+
+
+def before_mere_reads(engine: Engine, tell: _Tell) -> None:
+    """Call *tell*, as `before_each_execution` does, before mere reads (`is_mere_read`), which most statements are."""
+    _told(engine).of_mere_reads.append(tell)
+
+
+def before_others(engine: Engine, tell: _Tell) -> None:
+    """Call *tell*, as `before_each_execution` does, before whatever is not a mere read."""
+    _told(engine).of_others.append(tell)
 
 
 def instead_of_execution(engine: Engine, execute: _Execute) -> None:

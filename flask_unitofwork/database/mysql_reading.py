@@ -6,11 +6,10 @@ from typing import Any
 
 from pymysql.cursors import SSCursor
 from sqlalchemy import Engine, ExceptionContext, event
-from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from .autocommit import must_begin, reads_from_memory
-from .executions import Info, before_each_execution
+from .autocommit import reads_from_memory
+from .executions import Info, before_mere_reads
 from .intent import INTENT, NO_INTENT
 from .pymysql_connection import BeginningConnection
 
@@ -36,23 +35,21 @@ def read_in_autocommit(engine: Engine) -> None:
 
     dialect.connect = connect_beginning
     reads_from_memory(engine)
-    before_each_execution(engine, _before)
+    before_mere_reads(engine, _before)
     event.listen(engine, "handle_error", _spare_nothing)
     # SQLAlchemy and the user send settings when they connect: those are part of no transaction.
     event.listen(engine, "connect", _settle)
     event.listen(engine, "checkin", _settle)
 
 
-def _before(info: Info, cursor: Any, statement: str, context: ExecutionContext) -> None:
+def _before(info: Info, cursor: Any, _statement: str, _context: object) -> None:
     connection = cursor.connection
     if not isinstance(connection, BeginningConnection):
         return
-    intent = info.get(INTENT, NO_INTENT)
     if (
-        intent.reads_in_autocommit
+        info.get(INTENT, NO_INTENT).reads_in_autocommit
         and not connection.in_transaction
         and not isinstance(cursor, SSCursor)  # its rows are fetched while others run
-        and not must_begin(statement, context, intent)
     ):
         connection.spare()
 

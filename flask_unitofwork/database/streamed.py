@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.engine.cursor import BufferedRowCursorFetchStrategy
 
 from .autocommit import is_in_transaction
-from .executions import Info, before_each_execution
+from .executions import Info, before_others
 from .intent import INTENT, NO_INTENT, STREAMS, Intent
 from .mere_reads import streams
 from .written import has_done_more_than_read
@@ -61,7 +61,7 @@ def watch_streams(engine: Engine) -> None:
             known.going_on += 1
             context.cursor_fetch_strategy = _StreamedRows(cursor, context.execution_options, known)
 
-    before_each_execution(engine, notice, of_mere_reads=False)
+    before_others(engine, notice)
 
 
 def when_streamed(connection: Connection, tell: Callable[[], None]) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, ExceptionContext, event
 
 from ..exceptions import ReadOnlyError
-from .executions import OWN_STATEMENT, Info, before_each_execution
+from .executions import OWN_STATEMENT, Info, before_others
 from .intent import REFUSES_WRITES
 from .statements import Effect, effect_of, is_change_of_rows
 
@@ -41,7 +41,7 @@ def watch_writes(engine: Engine) -> None:
     What is refused raises `ReadOnlyError` and does not reach the database. A function that writes cannot be seen here:
     the database itself refuses that (`begin_as`).
     """
-    before_each_execution(engine, _count, of_mere_reads=False)
+    before_others(engine, _count)
     event.listen(engine, "handle_error", _discount)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from operator import attrgetter
+from typing import Final, Protocol
 
 from sqlalchemy import Connection, orm
 
@@ -136,10 +138,8 @@ class Attachment:
     cache: object = None
 
 
-def attachment_of(session: orm.Session) -> Attachment | None:
-    """What ties *session* to an app; None where nothing does."""
-    attachment: Attachment | None = session._attachment  # type: ignore[attr-defined]
-    return attachment
+attachment_of: Final[Callable[[orm.Session], Attachment | None]] = attrgetter("_attachment")
+"""What ties a session to an app; None where nothing does."""
 
 
 def owner_of(session: orm.Session) -> SessionOwner | None:

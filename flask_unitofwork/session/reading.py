@@ -12,7 +12,7 @@ Note: what SQLAlchemy's session sees
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import orm
 from sqlalchemy.exc import DBAPIError
@@ -111,10 +111,9 @@ def _is_outside(session: orm.Session, attachment: Attachment) -> bool:
     return attachment.holder is None or attachment.holder.is_outside_transaction
 
 
-def is_clean(session: orm.Session) -> bool:
-    """Whether no object waits to be written.
+is_clean: Final[Callable[[orm.Session], bool]] = orm.Session._is_clean
+"""Whether no object of a session waits to be written.
 
-    Private: the public way, ``session.new`` and ``session.deleted``, makes two sets to see that they are empty, and is
-    asked for twice with each statement. A test fails if SQLAlchemy keeps its objects in another way.
-    """
-    return session._is_clean()
+Private: the public way, ``session.new`` and ``session.deleted``, makes two sets to see that they are empty, and is asked
+for with each statement. A test fails if SQLAlchemy keeps its objects in another way.
+"""

@@ -303,10 +303,13 @@ def _release(session: Session) -> None:
 
 
 def _announce_end(session: Session) -> None:
-    owner = owner_of(session)
-    if owner is not None:
-        owner.closing()
-    end_rest(session)
+    attachment = session._attachment
+    if attachment is None:
+        return
+    if attachment.owner is not None:
+        attachment.owner.closing()
+    if attachment.resting:
+        give_back(session, attachment)
 
 
 def _end_read_mode(session: Session) -> None:

@@ -17,7 +17,7 @@ __all__ = ["Outcome"]
 _NO_HOOKS: Final[list[Hook]] = []
 
 
-class Outcome:
+class Outcome(Lifecycle):
     """The state of a unit, and what goes with it.
 
     Attributes:
@@ -25,18 +25,13 @@ class Outcome:
         refusal: the error with which a commit was last refused for that.
     """
 
-    __slots__ = ("_hooks", "_lifecycle", "doom", "refusal")
+    __slots__ = ("_hooks", "doom", "refusal")
 
     def __init__(self) -> None:
-        self._lifecycle = Lifecycle()
+        super().__init__()
         self._hooks: Hooks | None = None
         self.doom: Doom | None = None
         self.refusal: DoomedError | None = None
-
-    @property
-    def state(self) -> State:
-        """Where the unit stands."""
-        return self._lifecycle.state
 
     @property
     def hooks(self) -> Hooks:
@@ -60,18 +55,14 @@ class Outcome:
         """Whether hooks are to run before the commit."""
         return self._hooks is not None and bool(self._hooks.before_commit)
 
-    def begin(self) -> None:
-        """There is work: a unit that was over is active again."""
-        self._lifecycle.begin()
-
     def condemn(self, doom: Doom) -> None:
         """The unit can only be rolled back."""
         # The first failure explains best; but somebody who asks for the rollback has dealt with any failure.
         if self.doom is None or (doom.asked and not self.doom.asked):
             self.doom = doom
-        self._lifecycle.begin()
+        self.begin()
         if self.state is State.ACTIVE:
-            self._lifecycle.move(State.DOOMED)
+            self.move(State.DOOMED)
 
     def run_before_commit_hooks(self) -> None:
         """Run the hooks that may still write. One may register another: go on until none is left.
@@ -106,9 +97,9 @@ class Outcome:
             DoomedError: the unit can only be rolled back.
         """
         self.check_doom()
-        self._lifecycle.begin()
+        self.begin()
         if self.state is not State.COMMITTING:  # it is, where an earlier attempt to flush failed
-            self._lifecycle.move(State.COMMITTING)
+            self.move(State.COMMITTING)
 
     def savepoint_rolled_back(self, savepoint: SessionTransaction) -> None:
         """What was registered inside *savepoint* is dropped, and what doomed the unit inside of it is undone."""
@@ -116,7 +107,7 @@ class Outcome:
             self._hooks.drop_within(savepoint)
         if self.doom is not None and is_within(self.doom.savepoint, savepoint):
             self.doom = None
-            self._lifecycle.move(State.ACTIVE)
+            self.move(State.ACTIVE)
 
     def end(self, state: State) -> list[Hook]:
         """The unit is over: committed, rolled back, or nobody knows.
@@ -125,11 +116,11 @@ class Outcome:
             The hooks to run now. All others are dropped, so none can run twice.
         """
         self.doom = self.refusal = None  # the refusal knows its frames, and they the unit: a cycle
-        self._lifecycle.begin()
+        self.begin()
         if state is State.ROLLED_BACK:
-            self._lifecycle.move(State.ROLLING_BACK)
+            self.move(State.ROLLING_BACK)
         elif self.state is State.ACTIVE:
             # `with session.begin():` ended over an open savepoint: SQLAlchemy announced no commit that we could tell.
-            self._lifecycle.move(State.COMMITTING)
-        self._lifecycle.move(state)
+            self.move(State.COMMITTING)
+        self.move(state)
         return _NO_HOOKS if self._hooks is None else self._hooks.take(state)

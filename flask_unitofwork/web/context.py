@@ -13,8 +13,10 @@ Note: why the context object itself
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final
 
 from flask import globals as flask_globals
@@ -125,9 +127,8 @@ def state_of(context: AppContext) -> ContextState:
     return state
 
 
-def peek_state(context: AppContext) -> ContextState | None:
-    """What *context* carries, or None."""
-    return getattr(context, STATE, None)
+peek_state: Final[Callable[[AppContext], ContextState | None]] = attrgetter(STATE)
+"""What a context carries, or None."""
 
 
 def current_scope(context: AppContext) -> InnerScope | None:

@@ -267,7 +267,8 @@ class Dispatch:
 
     def _end_view(self, unit: Unit, demarcation: RequestDemarcation) -> None:
         """What the view's decorators ask for is for the view; what comes after it may write, and is not run again."""
-        unit.intend_as(demarcation.method_intent)
+        if unit.intent is not demarcation.method_intent:
+            unit.intend_as(demarcation.method_intent)
         unit.attempts = 1
 
     def _settle(self, unit: Unit, response: Response) -> None:
