@@ -11,9 +11,11 @@ from sqlalchemy import (
     Column,
     Connection,
     Engine,
+    Enum,
     ForeignKey,
     String,
     Table,
+    TypeDecorator,
     event,
     func,
     insert,
@@ -125,6 +127,53 @@ class Stamped(Base):
     changed: Mapped[datetime | None] = mapped_column(onupdate=func.now())
 
 
+class Renewed(Base):
+    """Is given, in the flush that changes it, what the database has made of it."""
+
+    __tablename__ = "lone_renewed"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(50))
+    changed: Mapped[datetime | None] = mapped_column(onupdate=func.now())
+
+    __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012  # the way that SQLAlchemy documents
+
+
+class Upper(TypeDecorator[str]):
+    """Words that the database may have in another form than we expect."""
+
+    impl = String(10)
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: object) -> Any:
+        del dialect
+        if value != value.upper():
+            raise LookupError
+        return value
+
+
+class Parcel(Base):
+    """The database says where it is, in a word that we may not know."""
+
+    __tablename__ = "lone_parcel"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(50))
+    state: Mapped[str] = mapped_column(Enum("sent", "here", native_enum=False, length=10), server_default="lost")
+
+    __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012  # the way that SQLAlchemy documents
+
+
+class Letter(Base):
+    __tablename__ = "lone_letter"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(50))
+    state: Mapped[str] = mapped_column(Upper, server_default="lost")
+
+    __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012  # the way that SQLAlchemy documents
+
+
 def _note_of(context: Any) -> str:
     context.connection.execute(insert(Base.metadata.tables["lone_memo"]).values(name="by a default", note="x"))
     return "x"
@@ -160,6 +209,7 @@ def stage(wire: CountingWire, make_stage: MakeStage) -> Stage:
                 Jar(name="full"),
                 Bottle(sticker=Sticker(word="honey")),
                 Stamped(name="old"),
+                Renewed(name="old"),
             ]
         )
     return stage
@@ -435,6 +485,44 @@ def test_a_listener_to_the_object_may_refuse_it(stage: Stage) -> None:
     finally:
         event.remove(Stamped, "expire", refuse)
     assert named(stage, Stamped) == ["old"]
+
+
+def test_a_listener_to_what_the_object_is_given_may_refuse_it(stage: Stage) -> None:
+    def refuse(_one: object, _context: object, names: object) -> None:
+        if names:
+            raise LookupError
+
+    # With RETURNING it is given that by the flush; else the flush asks for it.
+    name = "refresh_flush" if stage.engine.dialect.update_returning else "refresh"
+
+    def view() -> str:
+        one = stage.uow.session.get_one(Renewed, 1)
+        event.listen(Renewed, name, refuse)
+        one.name = "changed"
+        return "done"
+
+    stage.app.add_url_rule("/", view_func=view)
+    try:
+        assert stage.client.get("/").status_code == 500
+    finally:
+        event.remove(Renewed, name, refuse)
+    assert named(stage, Renewed) == ["old"]
+
+
+@pytest.mark.parametrize("model", [Parcel, Letter])
+def test_what_the_database_gives_back_and_nobody_can_read_is_rolled_back(
+    stage: Stage, model: type[Parcel | Letter]
+) -> None:
+    seen: list[object] = []
+
+    def unknown(_: LookupError) -> tuple[str, int]:
+        seen.append(stage.uow.current.state)
+        return "unknown", 409
+
+    stage.app.register_error_handler(LookupError, unknown)
+    assert post(stage, lambda session: session.add(model(name="new"))) == 409
+    assert seen == [State.ROLLED_BACK]
+    assert named(stage, model) == []
 
 
 @pytest.mark.parametrize(
