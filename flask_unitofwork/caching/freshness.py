@@ -32,7 +32,7 @@ def may_be_answered(session: Session, attachment: Attachment, written: WrittenTa
     nobody but the database can give.
     """
     owner = attachment.owner
-    if isinstance(owner, Unit) and owner.intent.isolation_level is not None:
+    if isinstance(owner, Unit) and owner.held.intent.isolation_level is not None:
         return False
     return is_clean(session) and not any(map(keeps_locks_or_settings, written.connections))
 

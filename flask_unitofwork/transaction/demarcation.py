@@ -87,14 +87,14 @@ class Transaction(Block):
         self.check_use()
         unit = self._current()
         self.check_place(unit)
-        session, intent = unit.session, unit.intent
+        session, intent = unit.session, unit.held.intent
         self._outermost = not unit.commits_at_its_end
         if self._outermost:
             self._check_beginning(unit)
         if self.options.bind is not None:
             session.flush()  # what was added before the block does not belong where the block says
         self._apart = self._reads_apart(unit)
-        self._before = intent, unit.route(self.options.bind)
+        self._before = intent, unit.held.route(self.options.bind)
         self._savepoint = unit.savepoint
         try:
             take_up(unit, self.options)
@@ -108,7 +108,7 @@ class Transaction(Block):
             self.begin_attempt(unit)
         self._open = unit.blocks.enter(self.kind, self.place)
         if self.options.read_only is False:
-            unit.expect_writes()
+            unit.held.expect_writes()
         return session
 
     def _reads_apart(self, unit: Unit) -> bool:
@@ -120,7 +120,7 @@ class Transaction(Block):
         return (
             bool(self.options.read_only)
             and not (self._outermost or unit.blocks or unit.read_only)
-            and unit.intent.reads_in_autocommit
+            and unit.held.intent.reads_in_autocommit
             and not unit.session.in_transaction()
         )
 
@@ -133,7 +133,7 @@ class Transaction(Block):
                 f" {', '.join(unit.uncommitted_work)}. Write session.commit() or session.rollback() first."
             )
         decides = options.isolation_level or options.timeout or options.read_only
-        if decides and unit.connections and not unit.at_stake and unit.savepoint is None:
+        if decides and unit.held.connections and not unit.at_stake and unit.savepoint is None:
             unit.session.release()  # it has only read, and nothing is lost with that
 
     def __exit__(
@@ -183,18 +183,18 @@ class Transaction(Block):
         """What the block asked for was for the block; a transaction that goes on keeps what it began with."""
         assert self._before is not None
         intent, bind = self._before
-        unit.route(bind)
+        unit.held.route(bind)
         if self._apart:
-            unit.give_back()
+            unit.held.give_back()
         if self._outermost or self._apart:
-            unit.intend_as(intent)
+            unit.held.intend_as(intent)
             unit.attempts = 1  # what follows is not what may run again
 
     def _begin_reading(self, unit: Unit) -> None:
         if unit.read_only:
             return
-        if self._apart or (self._outermost and not unit.connections):
-            unit.intend(writes=False, read_only=True, reads_in_autocommit=False)
+        if self._apart or (self._outermost and not unit.held.connections):
+            unit.held.intend(writes=False, read_only=True, reads_in_autocommit=False)
             return
         savepoint = unit.session.begin_nested()
         unit.reading.begin()

@@ -21,7 +21,7 @@ def take_up(unit: Unit, options: TransactionOptions) -> None:
         raise DemarcationError(f"{WRITER_IN_READER}{unit.blocks.whereabouts}")
     changes: dict[str, object] = {}
     for name in ("isolation_level", "timeout"):
-        wanted, current = getattr(options, name), getattr(unit.intent, name)
+        wanted, current = getattr(options, name), getattr(unit.held.intent, name)
         if wanted is None or wanted == current:
             continue
         if current is not None:
@@ -30,7 +30,7 @@ def take_up(unit: Unit, options: TransactionOptions) -> None:
                 f" two would be one. Write {name} in one place, at the outermost block; or, for a transaction of its own,"
                 f" uow.independent_transaction(){unit.blocks.whereabouts}"
             )
-        if unit.connections and not (name == "isolation_level" and _has_it_anyway(unit, wanted)):
+        if unit.held.connections and not (name == "isolation_level" and _has_it_anyway(unit, wanted)):
             raise DemarcationError(
                 f"This block asks for {name}={wanted!r}, but the transaction in progress began without it, and it cannot"
                 f" be changed after the first statement. Write {name} at the outermost block, or decorate the view:"
@@ -39,11 +39,11 @@ def take_up(unit: Unit, options: TransactionOptions) -> None:
         changes[name] = wanted
     if changes:
         # Whoever asks for one of these asks for a transaction.
-        unit.intend(reads_in_autocommit=False, **changes)
+        unit.held.intend(reads_in_autocommit=False, **changes)
 
 
 def _has_it_anyway(unit: Unit, level: str) -> bool:
     return all(
         connection.get_execution_options().get("isolation_level", connection.default_isolation_level) == level
-        for connection in unit.connections
+        for connection in unit.held.connections
     )

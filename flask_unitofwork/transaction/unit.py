@@ -9,8 +9,8 @@ Note: one unit, many transactions
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
-from typing import Any, TypeGuard
+from collections.abc import Callable
+from typing import TypeGuard
 
 from sqlalchemy import Connection
 from sqlalchemy.orm import SessionTransaction
@@ -18,18 +18,19 @@ from sqlalchemy.orm import SessionTransaction
 from ..database.commits import forget_commits, has_committed
 from ..database.failed import has_failed
 from ..database.intent import NO_INTENT, Intent
-from ..database.written import forget_writes, has_committed_by_itself, has_done_more_than_read, keeps_locks_or_settings
-from ..exceptions import DemarcationError, DoomedError, OutsideScopeError
+from ..database.written import forget_writes, has_committed_by_itself, has_done_more_than_read
+from ..exceptions import DoomedError, OutsideScopeError
 from ..session import Session, is_clean
 from .aftermath import state_without_commit
 from .blocks import OpenBlocks
 from .doom import Doom
 from .held_session import HeldSession
 from .hooks import Hooks, HookScope, run_hooks
+from .letting_go import check_release, report_closing
 from .lifecycle import State
 from .outcome import Outcome
 from .reading import Reading
-from .reasons import closed_by_hand, in_words, rolled_back_by_hand
+from .reasons import in_words, rolled_back_by_hand
 from .repeating import repeating_units
 from .signals import announce, unit_committed, unit_rolled_back
 from .uncommitted import describe_uncommitted
@@ -54,6 +55,7 @@ class Unit:
         sender: who signals about the unit come from: the app.
 
     Attributes:
+        held: its session, the session's connections, and what its transactions are for.
         blocks: those that are open.
         reading: the ``read_only()`` blocks inside a transaction that may write.
         attempt: which run of the same work this is, from 1.
@@ -74,7 +76,7 @@ class Unit:
         outer: Unit | None = None,
         sender: object = None,
     ) -> None:
-        self._held = HeldSession(make_session, intent, one_thread=in_scope is not None)
+        self.held = HeldSession(make_session, intent, one_thread=in_scope is not None)
         self._in_scope = in_scope
         self._hook_scope = hook_scope
         self._run_hooks = run_hooks
@@ -98,12 +100,12 @@ class Unit:
     @property
     def session(self) -> Session:
         """The unit's session; it is made when first asked for."""
-        return self._held.get(self)
+        return self.held.get(self)
 
     @property
     def has_session(self) -> bool:
         """Whether the session was ever asked for."""
-        return self._held.session is not None
+        return self.held.session is not None
 
     @property
     def state(self) -> State:
@@ -118,7 +120,7 @@ class Unit:
     @property
     def read_only(self) -> bool:
         """Whether writes are refused."""
-        return self._held.intent.read_only or bool(self.reading)
+        return self.held.intent.read_only or bool(self.reading)
 
     @property
     def reason(self) -> str | None:
@@ -133,43 +135,13 @@ class Unit:
         Raises:
             DemarcationError: it has one already.
         """
-        self._held.adopt(session, self)
-
-    @property
-    def intent(self) -> Intent:
-        """What its next transaction is for."""
-        return self._held.intent
-
-    def intend(self, **changes: Any) -> None:
-        """Change what its transactions are for, from the next one on. The arguments are those of `Intent`."""
-        self._held.intend(**changes)
-
-    def intend_as(self, intent: Intent) -> None:
-        """From the next transaction on, they are for *intent*."""
-        self._held.intend_as(intent)
-
-    def expect_writes(self) -> None:
-        """From the next statement on, the unit means to write."""
-        self._held.expect_writes()
-
-    def route(self, bind: str | None) -> str | None:
-        """Let what names no database go to *bind*, and return where it went before."""
-        return self._held.route(bind)
-
-    @property
-    def connections(self) -> Collection[Connection]:
-        """Those of the transaction in progress."""
-        return self._held.connections
-
-    def give_back(self) -> None:
-        """Give back the connections that it has only read with."""
-        self._held.give_back()
+        self.held.adopt(session, self)
 
     def close(self) -> None:
         """Give everything back. What is not committed is rolled back."""
         self._because = "its scope ended, and nobody had committed it"
         try:
-            self._held.close()
+            self.held.close()
         finally:
             self._because = None
             # It refers to the scope's context, which refers to the unit: a cycle would outlive every request.
@@ -177,11 +149,11 @@ class Unit:
 
     def discard(self) -> None:
         """Close without a rollback: the connections are in an unknown state and must not be used again."""
-        self._held.discard()
+        self.held.discard()
 
     def forget_session(self) -> None:
         """Close the session; the next use makes a new one."""
-        self._held.forget()
+        self.held.forget()
 
     # -- attempts ------------------------------------------------------------------------------------------------
 
@@ -234,30 +206,30 @@ class Unit:
     @property
     def savepoint(self) -> SessionTransaction | None:
         """The innermost savepoint in progress."""
-        session = self._held.session
+        session = self.held.session
         return None if session is None else session.get_nested_transaction()
 
     @property
     def hooks_without_transaction(self) -> list[str]:
         """The names of the after-commit hooks that wait for a commit, where no transaction is open."""
-        return [] if self._held.in_transaction else [hook.name for hook in self._outcome.waiting]
+        return [] if self.held.in_transaction else [hook.name for hook in self._outcome.waiting]
 
     # -- outcome -------------------------------------------------------------------------------------------------
 
     @property
     def uncommitted_work(self) -> list[str]:
         """What a rollback now would lose, such as ``["2 new Order"]``; empty if nothing."""
-        session = self._held.session
+        session = self.held.session
         # What waits to be written has begun what SQLAlchemy takes for a transaction.
         if session is None or not session.in_transaction():
             return []
-        return describe_uncommitted(session, self._held.connections)
+        return describe_uncommitted(session, self.held.connections)
 
     @property
     def at_stake(self) -> list[str]:
         """What a rollback now would lose that nobody would do again: work, settings and locks, hooks, a doom."""
         stake = self.uncommitted_work
-        if not stake and any(map(has_done_more_than_read, self._held.connections)):
+        if not stake and any(map(has_done_more_than_read, self.held.connections)):
             stake.append("locks or settings")
         if self._outcome.is_open:
             stake.append("hooks or a doom")
@@ -266,7 +238,7 @@ class Unit:
     @property
     def is_idle(self) -> bool:
         """Whether there is nothing to commit or to roll back: no transaction, no hook, no doom."""
-        return not self._held.in_transaction and not self._outcome.is_open
+        return not self.held.in_transaction and not self._outcome.is_open
 
     def commit(self, *, expire: bool = True) -> None:
         """Flush, commit, and run the after-commit hooks.
@@ -279,20 +251,20 @@ class Unit:
             UnknownCommitError: the connection was lost before the database answered.
             sqlalchemy.exc.SQLAlchemyError: the flush or the commit failed. The caller must roll back.
         """
-        session = self._held.session
+        session = self.held.session
         if self.is_idle and not self.blocks and (session is None or is_clean(session)):
             # It has read, or done nothing at all: nobody waits to be told, and nothing is sent.
             self._outcome.commit()
             self._outcome.end(State.COMMITTED)
-            self._held.ended()
+            self.held.ended()
             self._by_hand = False
             return
-        begun = self._held.in_transaction
+        begun = self.held.in_transaction
         if not begun:
             # Nothing has begun; but what waits for a commit (hooks) has it now, and may begin something.
             self.before_commit()
-            begun = self._held.in_transaction
-        session = self._held.session
+            begun = self.held.in_transaction
+        session = self.held.session
         if session is None or (not begun and is_clean(session)):
             self.transaction_ended(committed=True, begun=False)
             return
@@ -317,12 +289,12 @@ class Unit:
             self._because = None  # an exception knows its frames, and they the unit
 
     def _roll_back(self) -> None:
-        if any(map(has_committed_by_itself, self._held.connections)):
+        if any(map(has_committed_by_itself, self.held.connections)):
             logger.error(
                 "The database has committed a part of what is rolled back here: it does so at a change of schema."
             )
             self.note_commit_inside()
-        session = self._held.session
+        session = self.held.session
         if session is None:
             self.transaction_ended(committed=False, begun=False)
         else:
@@ -350,36 +322,16 @@ class Unit:
 
     def check_release(self) -> None:
         self.blocks.check("release")
-        if self._by_hand or self.savepoint is not None:
-            raise DemarcationError(
-                f"session.release() would end {'a savepoint' if self.savepoint is not None else 'the transaction'} that was"
-                " begun by hand, and whoever wrote session.begin() or begin_nested() decides when it ends. Write"
-                " session.commit() or session.rollback(), or do the slow work before or after."
-            )
-        lost = self.uncommitted_work
-        if lost:
-            raise DemarcationError(
-                f"session.release() would lose work that is not committed: {', '.join(lost)}. Write session.commit()"
-                " first, or do the slow work before or after."
-            )
-        if any(map(keeps_locks_or_settings, self._held.connections)):
-            raise DemarcationError(
-                "session.release() would give up what the transaction has locked or set (SELECT … FOR UPDATE, SET …), and"
-                " somebody else may change what was locked. Do the slow work before that or after the commit; or, if that"
-                " is what you want, write session.rollback()."
-            )
+        check_release(
+            savepoint=self.savepoint is not None,
+            by_hand=self._by_hand,
+            lost=self.uncommitted_work,
+            connections=self.held.connections,
+        )
 
     def closing(self) -> None:
-        if self._because is not None:  # it is the unit that closes it, and says why
-            return
-        lost = self.uncommitted_work
-        if lost:
-            logger.warning(
-                "%s. It had work that nobody had committed, and that is lost now: %s. Write session.commit()"
-                " before; or let the end of the scope close it, where a request that succeeds has committed.",
-                closed_by_hand(),
-                ", ".join(lost),
-            )
+        if self._because is None:  # else it is the unit that closes it, and says why
+            report_closing(self.uncommitted_work)
 
     def transaction_begun(self) -> None:
         self._outcome.begin()
@@ -387,7 +339,7 @@ class Unit:
     def connection_begun(self, connection: Connection) -> None:
         # What may have to be done again must be known to be undone: only a transaction's fate can be asked.
         alone = not (self.repeats or self.attempts > 1 or repeating_units())
-        self._held.begun(connection, self._connections_around(), alone=alone)
+        self.held.begun(connection, self._connections_around(), alone=alone)
         forget_writes(connection)
         forget_commits(connection)
 
@@ -405,7 +357,7 @@ class Unit:
         connections: list[Connection] = []
         unit = self.outer
         while unit is not None:
-            connections += unit.connections
+            connections += unit.held.connections
             unit = unit.outer
         return connections
 
@@ -421,7 +373,7 @@ class Unit:
                 self._outcome.run_before_commit_hooks()
             finally:
                 self.blocks.leave(hooks)
-        for connection in self._held.connections:
+        for connection in self.held.connections:
             if has_failed(connection):
                 # Its COMMIT would be a rollback that reports success.
                 self.doom("a statement failed in it, and the database has given up the transaction", asked=False)
@@ -431,8 +383,8 @@ class Unit:
         self._outcome.savepoint_rolled_back(savepoint)
 
     def transaction_ended(self, *, committed: bool, begun: bool = True) -> None:
-        connections = list(self._held.connections)
-        self._held.ended()
+        connections = list(self.held.connections)
+        self.held.ended()
         self._by_hand = False
         if (committed and connections and not self.read_only) or any(map(has_committed, connections)):
             self.note_commit_inside()

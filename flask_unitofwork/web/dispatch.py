@@ -232,7 +232,7 @@ class Dispatch:
                     raise first
                 repeatable.rewind()
                 unit.begin_attempt(attempt.retry_state.attempt_number, of=repeatable.attempts)
-                unit.intend_as(self._demarcation.view_intent)
+                unit.held.intend_as(self._demarcation.view_intent)
                 value = dispatch_request()
                 repetition.succeeded()
                 return value
@@ -267,8 +267,8 @@ class Dispatch:
 
     def _end_view(self, unit: Unit, demarcation: RequestDemarcation) -> None:
         """What the view's decorators ask for is for the view; what comes after it may write, and is not run again."""
-        if unit.intent is not demarcation.method_intent:
-            unit.intend_as(demarcation.method_intent)
+        if unit.held.intent is not demarcation.method_intent:
+            unit.held.intend_as(demarcation.method_intent)
         unit.attempts = 1
 
     def _settle(self, unit: Unit, response: Response) -> None:
@@ -318,7 +318,7 @@ class Dispatch:
             context, response, self._units, preserved="werkzeug.debug.preserve_context" in request.environ
         )
         if state.unit is not None:
-            state.unit.intend_as(intent_of_stream(self._state.settings))
+            state.unit.held.intend_as(intent_of_stream(self._state.settings))
 
     def _report_lost_work(self, unit: Unit) -> None:
         message = (

@@ -73,7 +73,7 @@ class Scope(Block):
         try:
             unit = self._make_unit(context)
             session = unit.session
-            unit.route(self.options.bind)
+            unit.held.route(self.options.bind)
         except BaseException:
             self._pop(None)
             raise

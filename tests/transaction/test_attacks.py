@@ -319,7 +319,7 @@ class TestOptions:
         with stage.app.app_context():
             stage.uow.session.scalars(select(Item)).all()
             with stage.uow.transaction(isolation_level="SERIALIZABLE", timeout=5):
-                assert stage.uow.current.intent.isolation_level == "SERIALIZABLE"
+                assert stage.uow.current.held.intent.isolation_level == "SERIALIZABLE"
                 stage.add("tea")
         assert stage.names() == ["tea"]
 
@@ -328,7 +328,7 @@ class TestOptions:
             with pytest.raises(LookupError):
                 with sqlite_stage.uow.transaction(isolation_level="SERIALIZABLE", timeout=1, bind="typo"):
                     raise AssertionError
-            assert sqlite_stage.uow.current.intent.isolation_level is None
+            assert sqlite_stage.uow.current.held.intent.isolation_level is None
 
 
 def test_a_session_taken_away_inside_a_block_is_no_assertion(sqlite_stage: Stage) -> None:
