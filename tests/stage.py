@@ -65,7 +65,7 @@ MakeStage = Callable[..., Stage]
 def make_stage(outside: Outside) -> MakeStage:
     made: list[Stage] = []
 
-    def make(url: str, **config: Any) -> Stage:
+    def make(url: str | dict[str, str], **config: Any) -> Stage:
         uow: UnitOfWork = config.pop("uow", None) or UnitOfWork(metadata=Base.metadata)
         flask = Flask(f"stage{len(made)}")
         # Error handlers and status 500 are what a client sees, so they are what the tests look at.

@@ -62,5 +62,12 @@ def calls_unknown(text: str, *, backslash_escapes: bool = False) -> bool:
     if not text.lstrip("( \t\r\n").upper().startswith(("SELECT", "WITH", "VALUES", "TABLE")):
         return False
     text = _COMMON_TABLE.sub(" AS (", text)
-    calls = (match["call"] for match in CALLS[backslash_escapes].finditer(text))
-    return any(call is not None and call.upper() not in _WORDS and call.upper() not in _HARMLESS for call in calls)
+    return any(map(_is_unknown, CALLS[backslash_escapes].finditer(text)))
+
+
+def _is_unknown(match: re.Match[str]) -> bool:
+    if match["quoted"] is not None:
+        return True
+    call = match["call"]
+    # What has a schema is not in these lists: it is nobody's but who made it.
+    return call is not None and call.upper() not in _WORDS and call.upper() not in _HARMLESS

@@ -95,10 +95,14 @@ class LeasingPool(BoundedQueuePool):
 
     def lease(self, connection: Connection) -> Lease:
         """A lease of *connection*, which is in use."""
-        # It ends with the Connection, of which each session has its own.
-        reference = ref(connection, self._leases.pop)
+        # It ends with the Connection, of which each session has its own. Where another lease has taken the place of this
+        # one, because its session uses a second connection, there are two references, and one entry.
+        reference = ref(connection, self._forget)
         lease = self._leases[reference] = Lease(reference, self)
         return lease
+
+    def _forget(self, reference: ref[Connection]) -> None:
+        self._leases.pop(reference, None)
 
     @property
     def is_short(self) -> bool:

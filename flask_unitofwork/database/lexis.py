@@ -21,11 +21,14 @@ PATTERNS: Final = {
     for backslash, strings in ((True, _ESCAPED), (False, _PLAIN))
 }
 
-# The same, for what is followed by a parenthesis.
+# The same, for what is followed by a parenthesis. What has a schema keeps its dot; what is quoted may be any function.
+_QUOTED_CALL: Final = r"""(?P<quoted> "(?:[^"]|"")*" | `(?:[^`]|``)*` )\s*\( |"""
 CALLS: Final = {
     backslash: re.compile(
-        _SYMBOLS.replace(
-            r"(?P<symbol> [A-Za-z_][\w$]* | [();=] )", r"(?P<call> [A-Za-z_][\w$]* )\s*\( | [A-Za-z_][\w$]*"
+        _QUOTED_CALL
+        + _SYMBOLS.replace(
+            r"(?P<symbol> [A-Za-z_][\w$]* | [();=] )",
+            r"(?P<call> (?:\.\s*)?[A-Za-z_][\w$]* )\s*\( | [A-Za-z_][\w$]*",
         ).replace("{strings}", strings),
         re.VERBOSE | re.DOTALL,
     )

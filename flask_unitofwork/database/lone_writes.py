@@ -18,25 +18,22 @@ import select
 import sys
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Enum, TypeDecorator
+from sqlalchemy import Connection, Engine
 from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.types import UserDefinedType
 
 from .autocommit import can_send_alone, is_in_transaction, send_alone
 from .commits import INSTEAD_OF_COMMIT, lost_alone, note_commit
 from .executions import Info, instead_of_execution
 from .intent import LONE_WRITE, LoneWrite
 from .listening import has_listeners
+from .readable import is_always_readable
 
 __all__ = ["write_alone"]
 
 # Listeners to these may do something in the database, or prevent that.
 _EVENTS: Final = ("before_execute", "after_execute", "before_cursor_execute", "after_cursor_execute", "commit")
 _DIALECT_EVENTS: Final = ("do_execute",)
-
-# Types that may refuse a value which the database gives back: by then it would be committed.
-_MAY_BE_UNREADABLE: Final = (Enum, TypeDecorator, UserDefinedType)
 
 # Options by which a user says what transactions on an engine are like.
 _OF_TRANSACTIONS: Final = frozenset({"isolation_level", "postgresql_readonly", "postgresql_deferrable"})
@@ -111,7 +108,7 @@ def _is_announced(announced: LoneWrite, statement: str, context: ExecutionContex
     return (
         kind == announced.kind
         and getattr(compiled.statement, "table", None) is announced.table
-        and not any(isinstance(column.type, _MAY_BE_UNREADABLE) for column in compiled.effective_returning or ())
+        and all(is_always_readable(column, compiled.dialect) for column in compiled.effective_returning or ())
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import TextClause
+from sqlalchemy import TextClause, TextualSelect
 from sqlalchemy.engine.interfaces import ExecutionContext
 
 from .statements import Effect, effect_of
@@ -33,7 +33,10 @@ def is_mere_read(statement: str, context: ExecutionContext) -> bool:
 
 def is_by_hand(context: ExecutionContext) -> bool:
     """Whether the statement was written by hand (``text()``), so that it may do anything, functions that write included."""
-    return context.compiled is None or isinstance(context.invoked_statement, TextClause)
+    compiled, statement = context.compiled, context.invoked_statement
+    if compiled is None or getattr(compiled, "isplaintext", False):
+        return True
+    return isinstance(getattr(statement, "element", statement), TextClause | TextualSelect)
 
 
 def streams(context: ExecutionContext) -> bool:

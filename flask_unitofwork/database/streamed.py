@@ -66,6 +66,8 @@ def watch_streams(engine: Engine) -> None:
 
 def when_streamed(connection: Connection, tell: Callable[[], None]) -> None:
     """Call *tell* when the streams end that began the transaction on *connection*; never, where they did not begin it."""
+    if connection.closed or connection.invalidated:
+        return
     known: _Streams | None = connection.info.get(STREAMS)
     if known is not None:
         known.tell = tell

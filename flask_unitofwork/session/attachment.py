@@ -84,6 +84,10 @@ class ConnectionHolder(Protocol):
         """A statement has begun a transaction."""
         ...
 
+    def stay(self) -> None:
+        """What was read has been read, and the connections go on being used: maybe by who uses the driver itself."""
+        ...
+
     def rest(self) -> bool:
         """What was read has been read: whoever needs the connections may take them. False where they cannot be taken."""
         ...

@@ -77,6 +77,7 @@ def _end_statement(session: orm.Session, attachment: Attachment) -> None:
         holder.transaction_has_begun()
         return
     if session.in_nested_transaction() or not is_clean(session):
+        holder.stay()
         return
     attachment.resting = holder.rest()
     if not attachment.resting:

@@ -112,6 +112,10 @@ class HeldSession:
         if is_clean(session) and not session.in_nested_transaction() and all(map(has_only_streamed, self.connections)):
             self.give_back()
 
+    def stay(self) -> None:
+        for connection in self.connections:
+            leave_autocommit(connection)
+
     def rest(self) -> bool:
         if len(self._leases) != len(self.connections):
             leases: list[Lease] = []

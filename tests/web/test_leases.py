@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gc
+import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Event, Thread
 from typing import Any, Final
@@ -69,6 +71,20 @@ def test_a_connection_that_rests_counts_as_idle(small: Stage) -> None:
         assert small.checked_out() == 0
         assert not session.in_transaction()
         assert session.get_transaction() is None
+
+
+def test_a_unit_that_reads_from_two_databases_ends_without_a_word(
+    database_url: str, another_url: Callable[[], str], make_stage: MakeStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = make_stage({"default": database_url, "other": another_url()})
+    complaints: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+    with stage.uow.scope(stage.app, reads="autocommit") as session:
+        for bind in stage.uow.engines.values():
+            session.scalar(select(1), bind_arguments={"bind": bind})
+    del session
+    gc.collect()
+    assert complaints == []
 
 
 def test_who_needs_a_connection_takes_one_that_rests(small: Stage, checkouts: list[object]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import (
@@ -16,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     TypeDecorator,
+    Uuid,
     event,
     func,
     insert,
@@ -24,7 +26,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from sqlalchemy.orm import Mapped, Mapper, Session, declared_attr, mapped_column, relationship
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -164,6 +166,53 @@ class Parcel(Base):
     __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012  # the way that SQLAlchemy documents
 
 
+class Variant(Base):
+    __tablename__ = "lone_variant"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(50))
+    state: Mapped[str] = mapped_column(
+        String(10).with_variant(Upper, "postgresql", "mysql", "mariadb"), server_default="lost"
+    )
+
+    __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012  # the way that SQLAlchemy documents
+
+
+class Marked(Base):
+    """Some databases have no type for what marks it, and take any text."""
+
+    __tablename__ = "lone_marked"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(50))
+    mark: Mapped[UUID] = mapped_column(Uuid(native_uuid=False), server_default="none")
+
+    __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012  # the way that SQLAlchemy documents
+
+
+class Forever(Base):
+    """Is valid until a date that Python does not know."""
+
+    __tablename__ = "lone_forever"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(50))
+    until: Mapped[date | None] = mapped_column(server_default=text("NULL"))
+
+    __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012  # the way that SQLAlchemy documents
+
+
+class Dated(Base):
+    """The database says when it was made."""
+
+    __tablename__ = "lone_dated"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    made: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012  # the way that SQLAlchemy documents
+
+
 class Letter(Base):
     __tablename__ = "lone_letter"
 
@@ -252,6 +301,7 @@ ALONE: dict[str, Change] = {
     "a new object": lambda session: session.add(Shelf(name="new")),
     "a new object that refers to another": lambda session: session.add(Box(name="new", shelf_id=1)),
     "a new object without its collections": lambda session: session.add(Shelf(name="new", boxes=[], tags=[])),
+    "a new object that is told when it was made": lambda session: session.add(Dated()),
 }
 
 
@@ -509,17 +559,28 @@ def test_a_listener_to_what_the_object_is_given_may_refuse_it(stage: Stage) -> N
     assert named(stage, Renewed) == ["old"]
 
 
-@pytest.mark.parametrize("model", [Parcel, Letter])
-def test_what_the_database_gives_back_and_nobody_can_read_is_rolled_back(
-    stage: Stage, model: type[Parcel | Letter]
-) -> None:
+@pytest.mark.parametrize("model", [Parcel, Letter, Variant, Marked])
+def test_what_the_database_gives_back_and_nobody_can_read_is_rolled_back(stage: Stage, model: type[Any]) -> None:
+    assert_unreadable_and_rolled_back(stage, model)
+
+
+def test_a_date_that_python_does_not_know_is_rolled_back(postgresql_url: str, make_stage: MakeStage) -> None:
+    stage = make_stage(postgresql_url)
+    with stage.outside(stage.engine) as connection:
+        connection.execute(text("ALTER TABLE lone_forever ALTER until SET DEFAULT 'infinity'"))
+        connection.commit()
+    assert_unreadable_and_rolled_back(stage, Forever)
+
+
+def assert_unreadable_and_rolled_back(stage: Stage, model: type[Any]) -> None:
     seen: list[object] = []
 
-    def unknown(_: LookupError) -> tuple[str, int]:
+    def unknown(_: Exception) -> tuple[str, int]:
         seen.append(stage.uow.current.state)
         return "unknown", 409
 
-    stage.app.register_error_handler(LookupError, unknown)
+    for kind in (LookupError, ValueError, DataError):
+        stage.app.register_error_handler(kind, unknown)
     assert post(stage, lambda session: session.add(model(name="new"))) == 409
     assert seen == [State.ROLLED_BACK]
     assert named(stage, model) == []

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import Integer, column, event, func, select, text
+from sqlalchemy import Connection, Integer, column, event, func, insert, lambda_stmt, literal, quoted_name, select, text
 
 from flask_unitofwork import Session
 from tests.stage import Item, MakeStage, Stage
 
-PUT = "CREATE FUNCTION put(n text) RETURNS int LANGUAGE sql AS $$ INSERT INTO item (name) VALUES (n) RETURNING 1 $$"
+PUT = "CREATE FUNCTION {}(n text) RETURNS int LANGUAGE sql AS $$ INSERT INTO item (name) VALUES (n) RETURNING 1 $$"
+BY_HAND = "SELECT id FROM item"
 
 
 def filled(stage: Stage) -> Stage:
@@ -71,20 +72,80 @@ def test_what_is_changed_while_a_select_begins_is_written(stage: Stage) -> None:
     "statement",
     [
         select(func.put("x")),
+        select(getattr(func, quoted_name("Put", quote=True))("x")),
+        select(func.app.count(literal("x"))),
         text("SELECT put('x')").columns(column("put", Integer)),
         select(text("put('x')")),
         select(Item).from_statement(text("SELECT put('x') AS id, 'x' AS name")),
     ],
-    ids=["func", "text with columns", "select of text", "from statement"],
+    ids=["func", "func in quotes", "func in a schema", "text with columns", "select of text", "from statement"],
 )
 def test_a_function_that_writes_is_rolled_back(statement: Any, postgresql_url: str, make_stage: MakeStage) -> None:
     stage = make_stage(postgresql_url)
     with stage.engine.begin() as connection:
-        connection.execute(text(PUT))
+        connection.execute(text("CREATE SCHEMA app"))
+        for name in ("put", '"Put"', "app.count"):
+            connection.execute(text(PUT.format(name)))
     with pytest.raises(LookupError), reader(stage) as session:
         session.execute(statement).all()
         raise LookupError
     assert stage.names() == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        text(BY_HAND),
+        text(BY_HAND).columns(Item.id),
+        select(Item).from_statement(text(BY_HAND)),
+        select(Item).from_statement(text(BY_HAND).columns(Item.id)),
+        lambda_stmt(lambda: text("SELECT id FROM item")),
+    ],
+    ids=["text", "text with columns", "from text", "from text with columns", "lambda"],
+)
+def test_what_is_written_by_hand_begins_a_transaction_in_whatever_form(stage: Stage, statement: Any) -> None:
+    filled(stage)
+    with reader(stage) as session:
+        session.execute(statement).all()
+        assert session.in_transaction()
+
+
+def test_what_a_listener_writes_by_the_driver_is_rolled_back(stage: Stage) -> None:
+    def look(session: Session, *_: object) -> None:
+        names(session)
+
+    def write(_mapper: object, connection: Connection, _target: object) -> None:
+        driver: Any = connection.connection.driver_connection
+        driver.cursor().execute("INSERT INTO item (name) VALUES ('raw')")
+
+    event.listen(Item, "before_insert", write)
+    try:
+        with pytest.raises(LookupError), reader(stage) as session:
+            event.listen(session, "before_flush", look)
+            session.add(Item(name="tea"))
+            session.flush()
+            raise LookupError
+    finally:
+        event.remove(Item, "before_insert", write)
+    assert stage.names() == []
+
+
+def test_a_write_that_finds_the_readers_connection_lost_is_tried_again(server_url: str, make_stage: MakeStage) -> None:
+    stage, lent, runs = make_stage(server_url, UNITOFWORK_ATTEMPTS=3), list[Any](), list[int]()
+    event.listen(stage.engine, "checkout", lambda connection, *_: lent.append(connection))
+
+    @stage.app.get("/")
+    def view() -> str:
+        names(stage.uow.session)
+        runs.append(stage.uow.current.attempt)
+        if len(runs) == 1:
+            lent[-1].close()
+        stage.uow.session.execute(insert(Item).values(name="tea"))
+        return "done"
+
+    assert stage.client.get("/").status_code == 200
+    assert runs == [1, 2]
+    assert stage.names() == ["tea"]
 
 
 def test_a_setting_of_the_transaction_holds_for_the_next_statement(postgresql_url: str, make_stage: MakeStage) -> None:
