@@ -19,6 +19,7 @@ __all__ = [
     "forget_intents",
     "permit_writes",
     "refuse_writes",
+    "withdraw_lone_write",
 ]
 
 _Tell = Callable[[Connection, Intent], None]
@@ -65,11 +66,15 @@ def announce_lone_write(connection: Connection, statement: LoneWrite) -> None:
     connection.info[LONE_WRITE] = statement
 
 
+def withdraw_lone_write(connection: Connection) -> None:
+    """Undo `announce_lone_write`: the statement needs a transaction, and a COMMIT, after all."""
+    connection.info.pop(LONE_WRITE, None)
+
+
 def amend_intent(connection: Connection, intent: Intent) -> None:
     """The transaction on *connection* goes on, but for *intent*: what is sent from now on counts as that."""
-    info = connection.info
-    info[INTENT] = intent
-    info.pop(LONE_WRITE, None)
+    connection.info[INTENT] = intent
+    withdraw_lone_write(connection)
 
 
 def end_as(connection: Connection, before: Intent) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from ..database.commits import INSTEAD_OF_COMMIT
 from ..database.statements import Effect, effect_of
+from ..database.transactions import withdraw_lone_write
 from ..session import Session
 from ..web import AppState
 from .driver_errors import fail, refuse
@@ -61,7 +62,6 @@ class Provocation:
                 event.listen(target, name, listener, **options)
                 end.callback(event.remove, target, name, listener)
 
-            # A unit with such listeners begins a transaction also where its flush is one statement: a COMMIT can fail.
             listen(Session, "before_flush", self._flush_begins)
             listen(Session, "after_flush", self._flush_ended)
             listen(Session, "after_soft_rollback", self._rolled_back)
@@ -73,6 +73,7 @@ class Provocation:
         def execute(
             connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, _many: bool
         ) -> tuple[str, Any]:
+            withdraw_lone_write(connection)  # a commit can fail only where there is one
             if context is not None:
                 self._statement(bind, connection, cursor, statement, context)
             return statement, parameters

@@ -54,7 +54,8 @@ class Repetitions:
 
     def count(self, statement: SentStatement) -> None:
         """*statement* is sent."""
-        if statement.effect > Effect.LOCK:
+        # What belongs to no unit of the app is the test's own: its session, its factories.
+        if statement.work is None or statement.effect > Effect.LOCK:
             return
         key = (statement.bind, _IN.sub("IN (…)", statement.text), statement.place, statement.work)
         with self._counting:

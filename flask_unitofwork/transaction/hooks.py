@@ -37,6 +37,11 @@ class Hook:
     savepoint: SessionTransaction | None = None
 
     def __post_init__(self) -> None:
+        if not callable(self.function):
+            raise TypeError(
+                f"A hook is a function, and {self.function!r} is none. Write the function without calling it, such as"
+                " uow.on_commit(send); or uow.on_commit(lambda: send(order_id)) where it takes arguments."
+            )
         if inspect.iscoroutinefunction(self.function):
             raise DemarcationError(
                 f"{self.name} is a coroutine function: nobody would await it. Register a plain function, which may"

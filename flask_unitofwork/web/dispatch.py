@@ -26,7 +26,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection
 from types import CodeType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from flask import Flask, request
 from flask.ctx import AppContext
@@ -49,6 +49,9 @@ from .views import RequestDemarcation, intent_of_stream
 __all__ = ["Dispatch"]
 
 logger = logging.getLogger("flask_unitofwork")
+
+_PRESERVE: Final = "werkzeug.debug.preserve_context"
+"""Where a request has what keeps its contexts when it is over, if somebody wants them."""
 
 Wrapped = Callable[..., Any]
 
@@ -99,7 +102,8 @@ class Dispatch:
         if context is None or context.app is not self._app or self._state.settings.nested_context == "join":
             return original(environ, start_response)
         # Flask would let the request share the app context it finds, and with it the session.
-        with self._app.app_context():
+        with self._app.app_context() as own:
+            _let_preserve(environ, context, instead_of=own)
             return original(environ, start_response)
 
     def _preprocess_request(self, original: Wrapped) -> Wrapped:
@@ -314,9 +318,7 @@ class Dispatch:
 
     def _begin_stream(self, context: AppContext, response: Response) -> None:
         """The response leaves now, and its body is made while it does: from here on the request only reads."""
-        state = mark_streaming(
-            context, response, self._units, preserved="werkzeug.debug.preserve_context" in request.environ
-        )
+        state = mark_streaming(context, response, self._units, preserved=_PRESERVE in request.environ)
         if state.unit is not None:
             state.unit.held.intend_as(intent_of_stream(self._state.settings))
 
@@ -356,6 +358,16 @@ class Dispatch:
         except Exception:
             # Nobody is left to tell, and whatever else happens in this teardown must go on.
             logger.exception("Closing the session at the end of an app context failed.")
+
+
+def _let_preserve(environ: dict[str, Any], context: AppContext, *, instead_of: AppContext) -> None:
+    """Let a test client that keeps contexts after a request, as ``with client:`` does, keep *context*.
+
+    It is the one that it would find without us. *instead_of* would be in its way when it ends.
+    """
+    preserve: Callable[[object], object] | None = environ.get(_PRESERVE)
+    if preserve is not None:
+        environ[_PRESERVE] = lambda kept: preserve(context if kept is instead_of else kept)
 
 
 def _unit_of_request() -> Unit | None:

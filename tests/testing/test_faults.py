@@ -72,6 +72,23 @@ def test_a_commit_fails_with_the_driver_s_own_error(
     assert shop.customers() == ["Grace"]
 
 
+@pytest.mark.parametrize("name", ["serialization_failure", "unique_violation", "disconnect"])
+def test_a_commit_fails_also_where_it_is_one_statement(
+    shop: Shop, faults: Faults, failures: list[exc.DBAPIError], name: str
+) -> None:
+    @shop.app.post("/order")
+    def order() -> tuple[str, int]:
+        shop.uow.session.add(Order(customer="Ada"))
+        return "ordered", 201
+
+    faults.commit(name)  # type: ignore[arg-type]
+    assert shop.client.post("/order").status_code == 503
+    assert len(failures) == 1
+    assert shop.customers() == []
+    assert shop.client.post("/order").status_code == 201
+    assert shop.customers() == ["Ada"]
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_a_statement_fails_with_the_driver_s_own_error(shop: Shop, faults: Faults, name: str) -> None:
     shop.place("Ada")

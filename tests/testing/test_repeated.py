@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from flask_unitofwork.testing import RepeatedStatementWarning
+from flask_unitofwork.testing.own_session import session_for_test
 from flask_unitofwork.testing.repeated import Repetitions
 from flask_unitofwork.testing.statements import recorder_for
 
@@ -40,6 +41,14 @@ def test_requests_do_not_add_up(shop: Shop, repetitions: Repetitions) -> None:
     for _ in range(3):
         shop.client.get("/lines")
         shop.client.get("/lines/eager")
+    repetitions.fail()
+
+
+def test_what_the_test_asks_for_itself_does_not_count(shop: Shop, repetitions: Repetitions) -> None:
+    shop.place("Ada", "Grace", "Lin")
+    with session_for_test(shop.app) as session:
+        orders = session.scalars(select(Order)).all()
+        assert [len(order.lines) for order in orders] == [2, 2, 2]
     repetitions.fail()
 
 

@@ -335,3 +335,14 @@ class TestOverTwoDatabases:
                 assert stage.uow.current.state is (State.UNKNOWN if halves[-1] else State.ROLLED_BACK)
                 assert log == ["rolled back"] * halves.count(False)
         assert "is committed in a part of its databases only" in caplog.text
+
+
+@pytest.mark.parametrize("register", ["before_commit", "on_commit", "on_rollback"])
+def test_what_is_no_function_is_refused_where_it_is_registered(sqlite_stage: Stage, register: str) -> None:
+    with sqlite_stage.uow.scope(sqlite_stage.app):
+        sqlite_stage.add("tea")
+        with pytest.raises(
+            TypeError, match=r"A hook is a function, and None is none\. Write .* uow\.on_commit\(send\)"
+        ):
+            getattr(sqlite_stage.uow, register)(None)
+    assert sqlite_stage.names() == ["tea"]

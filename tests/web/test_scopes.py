@@ -9,7 +9,7 @@ import weakref
 from typing import Any
 
 import pytest
-from flask import Flask, current_app, g
+from flask import Flask, current_app, g, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Dialect, Engine, event, select
 from sqlalchemy.exc import IntegrityError
@@ -193,6 +193,22 @@ class TestAnAppContext:
                 assert len(stage.uow.session.scalars(select(Item)).all()) == 4
         assert stage.names() == ["tea", "milk", "coffee", "cocoa"]
         assert stage.checked_out() == 0
+
+    def test_around_a_request_whose_client_keeps_its_context_ends_as_without_us(self, stage: Stage) -> None:
+        stage.app.post("/<name>")(lambda name: stage.add(name) or "ordered")
+        with stage.client as client:
+            with stage.app.app_context():
+                outer = stage.uow.session
+                client.post("/tea")
+                assert request.path == "/tea"
+                assert stage.uow.session is outer
+                client.post("/milk")
+            assert request.path == "/milk"
+            client.post("/coffee")
+        assert stage.names() == ["tea", "milk", "coffee"]
+        assert stage.checked_out() == 0
+        with pytest.raises(OutsideScopeError):
+            stage.uow.session  # noqa: B018
 
     def test_of_a_pushed_test_request_commits_nothing_by_itself(self, stage: Stage) -> None:
         with stage.app.test_request_context("/", method="POST"):
