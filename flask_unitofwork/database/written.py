@@ -18,6 +18,7 @@ __all__ = [
     "has_done_more_than_read",
     "has_written",
     "keeps_locks_or_settings",
+    "may_have_written",
     "watch_writes",
 ]
 
@@ -25,9 +26,10 @@ __all__ = [
 _WRITES: Final = "unitofwork_writes"
 _MORE_THAN_READS: Final = "unitofwork_more_than_reads"
 _KEEPS: Final = "unitofwork_keeps"
+_CALLS: Final = "unitofwork_calls"
 _CHANGES_SCHEMA: Final = "unitofwork_changes_schema"
 _COUNTED: Final = "_unitofwork_counted"
-_NOTHING_YET: Final = {_WRITES: 0, _MORE_THAN_READS: False, _KEEPS: False, _CHANGES_SCHEMA: False}
+_NOTHING_YET: Final = {_WRITES: 0, _MORE_THAN_READS: False, _KEEPS: False, _CALLS: False, _CHANGES_SCHEMA: False}
 
 # What is over when the transaction is, though nothing was written.
 _KEEPERS: Final = frozenset({Effect.CONTROL, Effect.LOCK})
@@ -74,6 +76,16 @@ def keeps_locks_or_settings(connection: Connection) -> bool:
     return bool(connection.info.get(_KEEPS))
 
 
+def may_have_written(connection: Connection) -> bool:
+    """Whether a query since `forget_writes` has called a function on *connection* of which nobody knows what it does.
+
+    Not on SQLite, where functions cannot write.
+    """
+    if connection.closed or connection.invalidated or connection.dialect.name == "sqlite":
+        return False
+    return bool(connection.info.get(_CALLS))
+
+
 def has_committed_by_itself(connection: Connection) -> bool:
     """Whether MySQL or MariaDB has committed before a statement that changes a schema (``ALTER``, ``TRUNCATE`` …)."""
     if connection.closed or connection.invalidated:
@@ -88,6 +100,8 @@ def _count(info: Info, _cursor: object, statement: str, context: Any) -> None:
     info[_MORE_THAN_READS] = True
     if effect in _KEEPERS or (effect is Effect.CALL and _KEEPING_CALLS.search(statement)):
         info[_KEEPS] = True
+    elif effect is Effect.CALL:
+        info[_CALLS] = True
     if effect >= Effect.LOCK and info.get(REFUSES_WRITES):
         raise ReadOnlyError(
             f"This unit of work is read-only, and this statement writes or locks: {_shortened(statement)}."

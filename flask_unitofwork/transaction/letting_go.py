@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection
 
-from ..database.written import keeps_locks_or_settings
+from ..database.written import keeps_locks_or_settings, may_have_written
 from ..exceptions import DemarcationError
 from .reasons import closed_by_hand
 
@@ -40,6 +40,12 @@ def check_release(
         raise DemarcationError(
             f"session.release() would lose work that is not committed: {', '.join(lost)}. Write session.commit()"
             " first, or do the slow work before or after."
+        )
+    if any(map(may_have_written, connections)):
+        raise DemarcationError(
+            "session.release() might lose work: a query has called a function of which nobody knows whether it writes"
+            " (SELECT book_seat(7)). Write session.commit() first, or do the slow work before or after; or, if the"
+            " function only reads, session.rollback()."
         )
     if any(map(keeps_locks_or_settings, connections)):
         raise DemarcationError(

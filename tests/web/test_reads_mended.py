@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Integer, column, event, func, insert, lambda_stmt, literal, quoted_name, select, text
 
-from flask_unitofwork import Session
+from flask_unitofwork import DemarcationError, Session
 from tests.stage import Item, MakeStage, Stage
 
 PUT = "CREATE FUNCTION {}(n text) RETURNS int LANGUAGE sql AS $$ INSERT INTO item (name) VALUES (n) RETURNING 1 $$"
@@ -146,6 +146,20 @@ def test_a_write_that_finds_the_readers_connection_lost_is_tried_again(server_ur
     assert stage.client.get("/").status_code == 200
     assert runs == [1, 2]
     assert stage.names() == ["tea"]
+
+
+def test_what_a_function_may_have_written_is_not_released(postgresql_url: str, make_stage: MakeStage) -> None:
+    stage = make_stage(postgresql_url)
+    with stage.engine.begin() as connection:
+        connection.execute(text(PUT.format("put")))
+    with reader(stage) as session:
+        session.execute(select(func.put("x"))).all()
+        with pytest.raises(DemarcationError, match=r"might lose work: a query has called a function"):
+            session.release()
+        session.commit()
+        names(session)
+        session.release()
+    assert stage.names() == ["x"]
 
 
 def test_a_setting_of_the_transaction_holds_for_the_next_statement(postgresql_url: str, make_stage: MakeStage) -> None:
