@@ -72,7 +72,7 @@ def test_a_commit_fails_with_the_driver_s_own_error(
     assert shop.customers() == ["Grace"]
 
 
-@pytest.mark.parametrize("name", ["serialization_failure", "unique_violation", "disconnect"])
+@pytest.mark.parametrize("name", ["serialization_failure", "unique_violation"])
 def test_a_commit_fails_also_where_it_is_one_statement(
     shop: Shop, faults: Faults, failures: list[exc.DBAPIError], name: str
 ) -> None:
