@@ -23,7 +23,7 @@ from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from .autocommit import can_send_alone, is_in_transaction, send_alone
-from .commits import INSTEAD_OF_COMMIT, lost_alone, note_commit
+from .commits import lost_alone, note_commit
 from .executions import Info, instead_of_execution
 from .intent import LONE_WRITE, LoneWrite
 from .listening import has_listeners
@@ -82,8 +82,7 @@ def write_alone(engine: Engine, name: str) -> None:
 def _may_go_alone(connection: Connection, driver_connection: Any) -> bool:
     """Whether nobody would notice but by the time it takes."""
     return not (
-        INSTEAD_OF_COMMIT in connection.info  # a test wants it to fail
-        or has_listeners(connection.dialect, _DIALECT_EVENTS)
+        has_listeners(connection.dialect, _DIALECT_EVENTS)
         or (_may_be_listened_to(connection) and has_listeners(connection, _EVENTS))
         or _OF_TRANSACTIONS & connection.get_execution_options().keys()
         or is_in_transaction(connection)

@@ -1,4 +1,4 @@
-"""Which statements are mere reads: they can do without a transaction, and most of who watches statements need not look.
+"""Which statements are mere reads: they can do without a transaction, and most who watch statements need not look.
 
 A mere read is a query made of SQLAlchemy's own parts that locks nothing, and calls no function but those that are known
 to be harmless. What was written by hand is none, and neither is a query whose result is streamed.
